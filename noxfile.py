@@ -1,0 +1,134 @@
+"""Everything that is checked, one session each; `nox -s tests` is the one that counts."""
+
+import json
+from pathlib import Path
+
+import nox
+from packaging.requirements import Requirement
+
+nox.needs_version = ">=2025.5"
+nox.options.sessions = ["lint", "async_lint", "typing", "tests", "docs"]
+# A Python that is not here is skipped with a message; the others still say something.
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+# Not PROJECT["project"]["requires-python"]: only what is named there is promised.
+PYTHONS = nox.project.python_versions(PROJECT)
+
+# -P: the installed wheel is tested, not the checkout that lies in the working directory.
+# -X dev and -W error: what is never awaited, never closed or on its way out is a failure.
+PYTEST = ("python", "-P", "-X", "dev", "-W", "error", "-m", "pytest")
+
+# Off by default: async generators, and loops and scopes that nothing can cancel. ASYNC910 stays
+# off: it wants a checkpoint in every private step of a task too.
+STRICT_RULES = "ASYNC900,ASYNC911,ASYNC912,ASYNC913"
+
+
+def group(name: str) -> list[str]:
+    """Return the requirements of one of pyproject.toml's dependency groups."""
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+def floors() -> list[str]:
+    """Return pyproject.toml's direct dependencies, extras included, each at its lowest."""
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    lines = [*PROJECT["project"]["dependencies"], *(line for extra in extras for line in extra)]
+    pairs = [(need.name, at) for need in map(Requirement, lines) for at in need.specifier]
+    return sorted({f"{name}=={at.version}" for name, at in pairs if at.operator == ">="})
+
+
+def sources(folder: str) -> list[str]:
+    """Return a folder's Python files, for a tool that takes no folders."""
+    return sorted(str(path) for path in Path(folder).rglob("*.py"))
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests on Trio, asyncio and uvloop; arguments go to pytest."""
+    session.install(".[all]", *group("test"))
+    session.run(*PYTEST, "--hypothesis-profile=ci", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def tests_min(session: nox.Session) -> None:
+    """Run the tests with the lowest versions that pyproject.toml allows."""
+    session.install(".[all]", *group("test"), *floors())
+    session.run(*PYTEST, "--hypothesis-profile=ci", *session.posargs)
+
+
+@nox.session(python=PYTHONS[-1])
+def tests_long(session: nox.Session) -> None:
+    """Run the properties with many examples; takes its time."""
+    session.install(".[all]", *group("test"))
+    session.run(*PYTEST, "--hypothesis-profile=long", "--timeout=3600", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def coverage(session: nox.Session) -> None:
+    """Report the branches that no test takes."""
+    session.install(".[all]", *group("test"))
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session(python=PYTHONS[0])
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the decoder for a minute, or as ``-- -max_total_time=3600`` says."""
+    session.install(".", *group("fuzz"))
+    corpus = Path(session.create_tmp()) / "corpus"
+    corpus.mkdir(exist_ok=True)
+    for file in sorted(Path("tests/data/wire").glob("*.json")):
+        for count, example in enumerate(json.loads(file.read_text("utf-8"))["examples"]):
+            corpus.joinpath(f"{file.stem}.{count}").write_text(json.dumps(example), "utf-8")
+    limits = session.posargs or ["-max_total_time=60"]
+    session.run("python", "-P", "fuzz/fuzz_decode.py", "-rss_limit_mb=512", *limits, str(corpus))
+
+
+@nox.session(python=PYTHONS[0])
+def mutation(session: nox.Session) -> None:
+    """Change the sans-IO rooms, one small thing at a time, and count what no test notices."""
+    session.install(".[all]", *group("test"), *group("mutation"))
+    session.run("mutmut", "run", *session.posargs)
+    session.run("mutmut", "results")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format with ruff."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def async_lint(session: nox.Session) -> None:
+    """Check what ruff does not: cancellation, shields, checkpoints, async generators."""
+    session.install(*group("async-lint"))
+    strict = f"--enable=ASYNC,{STRICT_RULES}"
+    session.run("flake8-async", "--anyio", strict, *sources("meshrt"))
+    # ASYNC124: a fake is async because what it stands for is. The rest are off by default.
+    mild = "--disable=ASYNC106,ASYNC124,ASYNC9"
+    session.run("flake8-async", "--anyio", "--enable=ASYNC", mild, *sources("tests"))
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types twice, and that every public name has one."""
+    session.install(".[all]", *group("typing"))
+    session.run("mypy", "meshrt", "noxfile.py")
+    session.run("pyright")
+    session.run("pyright", "--verifytypes", "meshrt", "--ignoreexternal")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation without a network; any warning, any lost reference fails."""
+    session.install(".[all]", *group("docs"))
+    for builder in ("html", "doctest"):
+        session.run(
+            "python", "-P", "-m", "sphinx", "-n", "-W", "--keep-going",
+            "-b", builder, "docs", f"docs/_build/{builder}",
+        )  # fmt: skip
