@@ -1,0 +1,173 @@
+"""Text to event and event to text: tolerant where we receive, strict where we send."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias, cast
+
+import msgspec
+import pybase64
+
+from ..errors import LocalProtocolError, RemoteProtocolError
+from ..events import Event, UnknownEvent, class_of
+from ..events._base import remember_source
+from ..events._plan import mapping_of, reader_of
+from ._audio_delta import read_audio_delta
+from ._checks import json_problem
+
+AnyEvent: TypeAlias = Event | UnknownEvent
+
+
+class _Head(msgspec.Struct):
+    type: str
+
+
+_head = msgspec.json.Decoder(_Head)
+_object = msgspec.json.Decoder(dict[str, Any])
+_AUDIO = frozenset(
+    {
+        "input_audio_buffer.append",
+        "response.output_audio.delta",
+        "session.input_audio_buffer.append",
+        "session.output_audio.delta",
+    }
+)
+_NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, UnicodeEncodeError)
+
+
+def _plain(value: Any) -> object:
+    """Turn what is JSON to Python's own types, but not to msgspec, into what is to both."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return next(kind for kind in (str, int, float) if isinstance(value, kind))(value)
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
+
+
+def decode(text: str | bytes, *, keep_audio_text: bool = False) -> AnyEvent:
+    """Read one event, of either direction, from JSON text.
+
+    A JSON object with a string ``type`` is an event. One whose type is unknown, or that does not
+    fit the class of its type, is an :class:`~meshrt.events.UnknownEvent`, in the second case with
+    the ``problem`` and its path. Beta names give the class of their GA twin.
+
+    Args:
+        text: One message of the wire, as text or as its UTF-8 bytes.
+        keep_audio_text: Whether events with audio keep their text too, for ``data``: it is larger
+            than everything else together.
+
+    Raises:
+        RemoteProtocolError: It is not a JSON object with a string ``type``. No other error is
+            raised, whatever the text: any other one is a bug.
+    """
+    if isinstance(text, bytes):
+        text = _text_of(text)
+    event: AnyEvent = read_audio_delta(text) or read_event(text)
+    if isinstance(event, Event) and (keep_audio_text or event.type not in _AUDIO):
+        remember_source(event, text)
+    return event
+
+
+def read_event(text: str) -> AnyEvent:
+    """Read one event in the general way, without its text; see :func:`decode`."""
+    wire_name = _type_of(text)
+    cls = class_of(wire_name)
+    if cls is None:
+        return UnknownEvent(type=wire_name, data=_mapping(text))
+    try:
+        return cast("Event", reader_of(cls)(text))
+    except msgspec.ValidationError as error:
+        return UnknownEvent(type=wire_name, data=_mapping(text), problem=str(error))
+    except _NOT_JSON as error:
+        problem = _not_json(error)
+    raise problem
+
+
+def encode(event: AnyEvent | Mapping[str, Any]) -> str:
+    """Write one event, of either direction, as JSON text.
+
+    A mapping is written as it is; of a typed event, what is ``UNSET`` is left out. It is not
+    checked against the rules of the wire: :meth:`RealtimeProtocol.send` does that.
+
+    Raises:
+        LocalProtocolError: It has no string ``type``, or holds what is not JSON: NaN, bytes, a
+            set, a key that is not text, a lone surrogate.
+    """
+    mapping = as_mapping(event)
+    problem = json_problem(mapping)
+    if problem:
+        raise LocalProtocolError(f"this {mapping['type']} can't be sent: {problem}")
+    return _encoder.encode(mapping).decode()
+
+
+def encode_append(audio: bytes | bytearray | memoryview, event_id: str) -> str:
+    """Write an append without a detour through a mapping, as it is by far the most frequent.
+
+    Args:
+        audio: The bytes to append.
+        event_id: Its id.
+    """
+    if isinstance(audio, memoryview) and not audio.c_contiguous:
+        audio = audio.tobytes()
+    encoded = pybase64.b64encode_as_string(audio)
+    quoted = _encoder.encode(event_id).decode()
+    return f'{{"type":"input_audio_buffer.append","event_id":{quoted},"audio":"{encoded}"}}'
+
+
+def as_mapping(event: AnyEvent | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the JSON object of an event, which a mapping is already.
+
+    Raises:
+        LocalProtocolError: It is no event, or has no string ``type``.
+    """
+    mapping = _shape_of(event)
+    wire_name = mapping.get("type")
+    if isinstance(wire_name, str) and wire_name:
+        return mapping
+    raise LocalProtocolError(
+        "this event has no `type`, so nothing was sent: an event is a mapping such as "
+        '{"type": "response.create"} or a class of meshrt.events, such as ResponseCreate()'
+    )
+
+
+def _shape_of(event: object) -> Mapping[str, Any]:
+    if isinstance(event, Event):
+        return mapping_of(event)
+    if isinstance(event, UnknownEvent):
+        event = event.data
+    if isinstance(event, Mapping):
+        return event
+    raise LocalProtocolError(
+        f"{type(event).__name__} is not an event, so nothing was sent: give a mapping with a "
+        "`type` or a class of meshrt.events; for audio there is send_audio()"
+    )
+
+
+def _text_of(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        problem = _not_json(error)
+    raise problem
+
+
+def _type_of(text: str) -> str:
+    try:
+        return _head.decode(text).type
+    except _NOT_JSON as error:
+        problem = _not_json(error)
+    raise problem
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    try:
+        return _object.decode(text)
+    except _NOT_JSON as error:
+        problem = _not_json(error)
+    raise problem
+
+
+def _not_json(error: Exception) -> RemoteProtocolError:
+    cause = str(error) or type(error).__name__
+    return RemoteProtocolError(
+        f"the other side sent text that is not a JSON object with a string `type`: {cause}"
+    )

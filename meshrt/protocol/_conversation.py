@@ -1,0 +1,421 @@
+"""What a conversation has come to, folded from its events.
+
+Everything is keyed by ids and nothing by "the current one": responses overlap, transcripts of what
+the user said come late and out of order, and ``response.done`` is not the last event of a turn.
+The same events in the same order always give the same state.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any, Final, final
+
+import attrs
+
+from ..events import (
+    UNSET,
+    ConversationItemAdded,
+    ConversationItemCreated,
+    ConversationItemDeleted,
+    ConversationItemDone,
+    ConversationItemInputAudioTranscriptionCompleted,
+    ConversationItemInputAudioTranscriptionDelta,
+    ConversationItemRetrieved,
+    ConversationItemTruncated,
+    Error,
+    InputAudioBufferSpeechStarted,
+    InputAudioBufferSpeechStopped,
+    Item,
+    RateLimit,
+    RateLimitsUpdated,
+    Response,
+    ResponseCreated,
+    ResponseDone,
+    ResponseOutputAudioDelta,
+    ResponseOutputAudioTranscriptDelta,
+    ResponseOutputAudioTranscriptDone,
+    ResponseOutputItemAdded,
+    ResponseOutputItemDone,
+    ResponseOutputTextDelta,
+    ResponseOutputTextDone,
+    Session,
+    SessionCreated,
+    SessionUpdated,
+    TranscriptionUsage,
+    UnknownEvent,
+    Usage,
+)
+from ._codec import AnyEvent
+from ._records import ConversationSnapshot, ItemRecord, ResponseRecord, UsageTotals
+from ._usage import with_response, with_transcription
+
+_PCM16_BYTES_PER_MS: Final = 48  # two bytes per sample, 24 kHz
+_G711_BYTES_PER_MS: Final = 8  # one byte per sample, 8 kHz
+_G711: Final = ("audio/pcmu", "audio/pcma", "g711_ulaw", "g711_alaw")  # the last two are beta's
+
+_Delta = ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta
+
+
+@attrs.define(eq=False)
+class _Item:
+    """An item that grows."""
+
+    id: str
+    item: Item | None = None
+    response_id: str | None = None
+    parts: dict[int, str] = attrs.Factory(dict)
+    audio_bytes: int = 0
+    audio_bytes_per_ms: int = _PCM16_BYTES_PER_MS
+    audio_index: int = 0
+    audio: bytearray = attrs.Factory(bytearray)
+    truncated_ms: int | None = None
+    done: bool = False
+
+
+@final
+class Conversation:
+    """A session's conversation: feed it the server's events, and ask.
+
+    :class:`RealtimeProtocol` has one and feeds it. It can be used alone, on a recorded list of
+    events for example.
+
+    Args:
+        keep_audio: Whether the audio itself is kept too; else only how much of it came.
+    """
+
+    def __init__(self, *, keep_audio: bool = False) -> None:
+        self._keep_audio = keep_audio
+        self._session: Session | None = None
+        self._items: dict[str, _Item] = {}
+        self._order: list[str] = []
+        self._deleted: set[str] = set()
+        self._responses: dict[str, ResponseRecord] = {}
+        self._bytes_per_ms: dict[str, int] = {}
+        self._usage = UsageTotals()
+        self._transcriptions: dict[tuple[str, int], TranscriptionUsage] = {}
+        self._rate_limits: dict[str, RateLimit] = {}
+        self._speaking = False
+        self._last_ended: str | None = None
+
+    @property
+    def session(self) -> Session | None:
+        """The session as the server last described it; ``None`` before it did."""
+        return self._session
+
+    @property
+    def session_id(self) -> str | None:
+        """The session's id; ``None`` before the server said it."""
+        value = field_of(self._session, "id")
+        return value if isinstance(value, str) else None
+
+    @property
+    def expires_at(self) -> int | None:
+        """When the server will end the session, in seconds since 1970; ``None`` if unknown."""
+        value = field_of(self._session, "expires_at")
+        return value if isinstance(value, int) else None
+
+    @property
+    def items(self) -> tuple[ItemRecord, ...]:
+        """The items, in order."""
+        return tuple(self._record(self._items[item_id]) for item_id in self._order)
+
+    @property
+    def responses(self) -> tuple[ResponseRecord, ...]:
+        """The responses, in the order in which they began."""
+        return tuple(self._responses.values())
+
+    @property
+    def active_responses(self) -> tuple[ResponseRecord, ...]:
+        """The responses that have begun and not ended."""
+        return tuple(r for r in self._responses.values() if r.status == "in_progress")
+
+    @property
+    def last_response(self) -> ResponseRecord | None:
+        """The response that ended last, with the reason why; ``None`` if none has."""
+        return None if self._last_ended is None else self._responses[self._last_ended]
+
+    @property
+    def usage(self) -> UsageTotals:
+        """What the session has used."""
+        return reduce(with_transcription, self._transcriptions.values(), self._usage)
+
+    @property
+    def rate_limits(self) -> Mapping[str, RateLimit]:
+        """What is left of the account's limits, by their names."""
+        return dict(self._rate_limits)
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the server hears the user speak."""
+        return self._speaking
+
+    def item(self, item_id: str) -> ItemRecord | None:
+        """Return one item; ``None`` if there is none of this id."""
+        found = self._items.get(item_id)
+        return None if found is None else self._record(found)
+
+    def response(self, response_id: str) -> ResponseRecord | None:
+        """Return one response; ``None`` if there is none of this id."""
+        return self._responses.get(response_id)
+
+    def snapshot(self) -> ConversationSnapshot:
+        """Return all of it as one frozen value, which compares by what is in it."""
+        return ConversationSnapshot(
+            session=self._session,
+            items=self.items,
+            responses=self.responses,
+            usage=self.usage,
+            rate_limits=self.rate_limits,
+            speaking=self._speaking,
+        )
+
+    def apply(self, event: AnyEvent) -> None:
+        """Take one event of the server; those that change nothing here pass by."""
+        fold = _FOLDS.get(type(event))
+        if fold is not None:
+            fold(self, event)
+
+    def _set_session(self, event: SessionCreated | SessionUpdated) -> None:
+        self._session = event.session
+
+    def _add(self, event: ConversationItemAdded | ConversationItemCreated) -> None:
+        item_id = field_of(event.item, "id")
+        if not isinstance(item_id, str):
+            return
+        self._deleted.discard(item_id)  # an id may be used again
+        self._describe(self._get(item_id), event.item)
+        if item_id not in self._order:
+            self._order.insert(self._place_after(event.previous_item_id), item_id)
+
+    def _place_after(self, previous: object) -> int:
+        if previous is None:
+            return 0
+        if previous in self._order:
+            return self._order.index(str(previous)) + 1
+        return len(self._order)
+
+    def _complete(self, event: ConversationItemDone | ConversationItemRetrieved) -> None:
+        item_id = field_of(event.item, "id")
+        if not isinstance(item_id, str):
+            return
+        found = self._get(item_id)
+        self._describe(found, event.item)
+        found.done = True
+        # Only `.added` is to be trusted with the order; this is for servers that never send it.
+        if item_id not in self._order and item_id not in self._deleted:
+            self._order.append(item_id)
+
+    def _delete(self, event: ConversationItemDeleted) -> None:
+        self._items.pop(event.item_id, None)
+        self._deleted.add(event.item_id)
+        if event.item_id in self._order:
+            self._order.remove(event.item_id)
+
+    def _truncate(self, event: ConversationItemTruncated) -> None:
+        self._get(event.item_id).truncated_ms = event.audio_end_ms
+
+    def _hear_more(self, event: ConversationItemInputAudioTranscriptionDelta) -> None:
+        index = event.content_index if isinstance(event.content_index, int) else 0
+        parts = self._get(event.item_id).parts
+        parts[index] = parts.get(index, "") + (event.delta or "")
+
+    def _hear_all(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
+        self._get(event.item_id).parts[event.content_index] = event.transcript
+        if event.usage:  # by item, since there are servers that say it again
+            self._transcriptions[event.item_id, event.content_index] = event.usage
+
+    def _begin(self, event: ResponseCreated) -> None:
+        response_id = event.response.id
+        if not isinstance(response_id, str) or response_id in self._responses:
+            return
+        self._responses[response_id] = _as_said(self._beginning(response_id), event.response)
+        audio_format = field_of(field_of(event.response.audio, "output"), "format")
+        if audio_format:
+            self._bytes_per_ms[response_id] = bytes_per_ms(audio_format)
+
+    def _end(self, event: ResponseDone) -> None:
+        response_id = event.response.id
+        if not isinstance(response_id, str):
+            return
+        before = self._responses.get(response_id) or self._beginning(response_id)
+        if before.status != "in_progress":
+            return
+        ended = _as_said(before, event.response)
+        if ended.status == "in_progress":  # a clone that does not say how it ended
+            ended = attrs.evolve(ended, status="completed")
+        self._responses[response_id] = ended
+        self._last_ended = response_id
+        if isinstance(event.response.usage, Usage):
+            self._usage = with_response(self._usage, event.response.usage)
+
+    def _open_item(self, event: ResponseOutputItemAdded) -> None:
+        item_id = field_of(event.item, "id")
+        if isinstance(item_id, str) and not self._is_over(event.response_id):
+            self._describe(self._made(event.response_id, item_id), event.item)
+
+    def _close_item(self, event: ResponseOutputItemDone) -> None:
+        self._open_item(
+            ResponseOutputItemAdded(
+                response_id=event.response_id, output_index=event.output_index, item=event.item
+            )
+        )
+
+    def _grow_text(self, event: _Delta) -> None:
+        if self._is_over(event.response_id):
+            return
+        parts = self._made(event.response_id, event.item_id).parts
+        parts[event.content_index] = parts.get(event.content_index, "") + event.delta
+
+    def _finish_text(self, event: ResponseOutputTextDone) -> None:
+        if not self._is_over(event.response_id):
+            self._made(event.response_id, event.item_id).parts[event.content_index] = event.text
+
+    def _finish_transcript(self, event: ResponseOutputAudioTranscriptDone) -> None:
+        if not self._is_over(event.response_id):
+            made = self._made(event.response_id, event.item_id)
+            made.parts[event.content_index] = event.transcript
+
+    def _grow_audio(self, event: ResponseOutputAudioDelta) -> None:
+        if self._is_over(event.response_id):
+            return
+        made = self._made(event.response_id, event.item_id)
+        if not made.audio_bytes:
+            made.audio_bytes_per_ms = self._output_bytes_per_ms(event.response_id)
+        made.audio_bytes += len(event.delta)
+        made.audio_index = event.content_index
+        if self._keep_audio:
+            made.audio += event.delta
+
+    def _limit(self, event: RateLimitsUpdated) -> None:
+        for limit in event.rate_limits:
+            if isinstance(limit.name, str):
+                self._rate_limits[limit.name] = limit
+
+    def _speech_started(self, _: InputAudioBufferSpeechStarted) -> None:
+        self._speaking = True
+
+    def _speech_stopped(self, _: InputAudioBufferSpeechStopped) -> None:
+        self._speaking = False
+
+    def _is_over(self, response_id: str) -> bool:
+        """Tell whether a response has ended, so that what still comes of it is a straggler."""
+        response = self._responses.get(response_id)
+        return response is not None and response.status != "in_progress"
+
+    def _beginning(self, response_id: str) -> ResponseRecord:
+        made = [item.id for item in self._items.values() if item.response_id == response_id]
+        return ResponseRecord(
+            id=response_id,
+            status="in_progress",
+            details=None,
+            in_conversation=True,
+            metadata=None,
+            item_ids=tuple(made),
+        )
+
+    def _get(self, item_id: str) -> _Item:
+        """Return an item; if it was deleted, one to throw away with what still comes of it."""
+        if item_id in self._deleted:
+            return _Item(item_id)
+        return self._items.get(item_id) or self._items.setdefault(item_id, _Item(item_id))
+
+    def _made(self, response_id: str, item_id: str) -> _Item:
+        """Return an item that a response makes, and note that it does."""
+        made = self._get(item_id)
+        if made.response_id is None:
+            made.response_id = response_id
+            response = self._responses.get(response_id)
+            if response is not None and item_id not in response.item_ids:
+                ids = (*response.item_ids, item_id)
+                self._responses[response_id] = attrs.evolve(response, item_ids=ids)
+        return made
+
+    def _describe(self, found: _Item, item: Item) -> None:
+        """Keep the server's description; what it says of the text, it says in full."""
+        found.item = item
+        content = field_of(item, "content")
+        for index, part in enumerate(content if isinstance(content, list | tuple) else ()):
+            text = field_of(part, "text") or field_of(part, "transcript")
+            if isinstance(text, str) and text:  # empty is not yet there, or was truncated
+                found.parts[index] = text
+
+    def _record(self, found: _Item) -> ItemRecord:
+        return ItemRecord(
+            id=found.id,
+            item=found.item,
+            response_id=found.response_id,
+            parts=dict(found.parts),
+            audio_ms=found.audio_bytes / found.audio_bytes_per_ms,
+            audio_index=found.audio_index,
+            audio=bytes(found.audio),
+            truncated_ms=found.truncated_ms,
+            done=found.done,
+        )
+
+    def _output_bytes_per_ms(self, response_id: str) -> int:
+        output = field_of(field_of(self._session, "audio"), "output")
+        by_default = field_of(output, "format") or field_of(self._session, "output_audio_format")
+        return self._bytes_per_ms.get(response_id) or bytes_per_ms(by_default)
+
+
+def field_of(value: object, name: str) -> Any:
+    """Return a field of an object of the wire, typed or a mapping; ``None`` if it is not there."""
+    if isinstance(value, Mapping):
+        return value.get(name)
+    return getattr(value, name, None)
+
+
+def refused_id(event: AnyEvent) -> object:
+    """Return the id of our event that an error quotes, also if the error does not fit its class.
+
+    ``None`` stands for an error that quotes none, ``UNSET`` for an event that is no error.
+    """
+    if isinstance(event, Error):
+        return event.error.event_id or None
+    if isinstance(event, UnknownEvent) and event.type == Error.type:
+        return field_of(event.data.get("error"), "event_id") or None
+    return UNSET
+
+
+def bytes_per_ms(audio_format: object) -> int:
+    """Return how much audio is 1 ms, in bytes: of G.711, else of PCM16 at 24 kHz."""
+    name = audio_format if isinstance(audio_format, str) else field_of(audio_format, "type")
+    return _G711_BYTES_PER_MS if name in _G711 else _PCM16_BYTES_PER_MS
+
+
+def _as_said(record: ResponseRecord, response: Response) -> ResponseRecord:
+    """Return the record with what the server says, which may leave out what it said before."""
+    conversation_id = response.conversation_id
+    is_in = record.in_conversation if conversation_id is UNSET else conversation_id is not None
+    return attrs.evolve(
+        record,
+        status=response.status or record.status,
+        details=response.status_details or record.details,
+        in_conversation=is_in,
+        metadata=response.metadata or record.metadata,
+    )
+
+
+_FOLDS: Final[Mapping[type[Any], Callable[[Conversation, Any], None]]] = {
+    SessionCreated: Conversation._set_session,
+    SessionUpdated: Conversation._set_session,
+    ConversationItemAdded: Conversation._add,
+    ConversationItemCreated: Conversation._add,
+    ConversationItemDone: Conversation._complete,
+    ConversationItemRetrieved: Conversation._complete,
+    ConversationItemDeleted: Conversation._delete,
+    ConversationItemTruncated: Conversation._truncate,
+    ConversationItemInputAudioTranscriptionDelta: Conversation._hear_more,
+    ConversationItemInputAudioTranscriptionCompleted: Conversation._hear_all,
+    ResponseCreated: Conversation._begin,
+    ResponseDone: Conversation._end,
+    ResponseOutputItemAdded: Conversation._open_item,
+    ResponseOutputItemDone: Conversation._close_item,
+    ResponseOutputTextDelta: Conversation._grow_text,
+    ResponseOutputTextDone: Conversation._finish_text,
+    ResponseOutputAudioDelta: Conversation._grow_audio,
+    ResponseOutputAudioTranscriptDelta: Conversation._grow_text,
+    ResponseOutputAudioTranscriptDone: Conversation._finish_transcript,
+    RateLimitsUpdated: Conversation._limit,
+    InputAudioBufferSpeechStarted: Conversation._speech_started,
+    InputAudioBufferSpeechStopped: Conversation._speech_stopped,
+}
