@@ -1,0 +1,199 @@
+"""The sans-IO half of the WebSocket transport: bytes to messages and back.
+
+websockets' codec parses, masks, checks and answers; this adds what it leaves to its caller:
+whole messages, UTF-8, one place for waiting control frames, an end to floods, and an ending
+that is told once, in words.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import attrs
+from websockets.client import ClientProtocol
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.protocol import Side
+from websockets.server import ServerProtocol
+
+from ..errors import LocalProtocolError, RemoteProtocolError
+from ._assembly import Assembly
+from ._close_codes import check_close_code
+from ._control import ControlFrames
+from ._flood import FLOOD_WINDOW_S, FloodGate
+
+# At most so much is parsed before the flood gate looks: 8192 frames of two bytes.
+SLICE_BYTES: Final = 16 * 1024
+_MAX_REASON_BYTES: Final = 123  # RFC 6455, 5.5: 125 bytes of payload, two of them the code
+
+# websockets logs the request line and every header at DEBUG. Unregistered, nobody can turn this
+# logger on by name; above CRITICAL, it says nothing.
+SILENT_LOGGER: Final = logging.Logger("meshrt.silent", logging.CRITICAL + 1)  # noqa: LOG001
+
+# What the codec's exceptions say about the peer, and the code with which it answered.
+_BROKEN_RULES: Final[tuple[tuple[type[Exception], CloseCode, str], ...]] = (
+    (PayloadTooBig, CloseCode.MESSAGE_TOO_BIG, "sent a message larger than the limit"),
+    (UnicodeDecodeError, CloseCode.INVALID_DATA, "sent a CLOSE whose reason is not UTF-8"),
+    (ProtocolError, CloseCode.PROTOCOL_ERROR, "broke the WebSocket protocol"),
+    (Exception, CloseCode.INTERNAL_ERROR, "sent a frame that can't be read"),
+)
+
+
+@attrs.frozen
+class Fault:
+    """What the peer did wrong, kept so that each raise has an exception of its own."""
+
+    message: str
+    close_code: int
+
+    def error(self) -> RemoteProtocolError:
+        """Build the exception."""
+        return RemoteProtocolError(self.message, close_code=self.close_code)
+
+
+def _fault(error: Exception) -> Fault:
+    code, deed = next(rule[1:] for rule in _BROKEN_RULES if isinstance(error, rule[0]))
+    return Fault(f"the peer {deed} ({error}), so the connection can't go on ({code:d})", code)
+
+
+class FrameCodec:
+    """Turn bytes into messages and messages into bytes, with no I/O and no clock.
+
+    Args:
+        protocol: websockets' codec, past its handshake; nobody else uses it any more.
+
+    Attributes:
+        control: The control frames that wait to be written.
+        close: The peer's CLOSE, once it came; code 1005 where it held none.
+        fault: What the peer did wrong, once it did; nothing is parsed after it.
+        close_sent: Whether :meth:`shut` has been called.
+    """
+
+    def __init__(self, protocol: ClientProtocol | ServerProtocol) -> None:
+        self._protocol = protocol
+        self._assembly = Assembly()
+        self._gate = FloodGate()
+        self._messages: list[str | bytes] = []
+        self.control = ControlFrames()
+        self.close: Close | None = None
+        self.fault: Fault | None = None
+        self.close_sent = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages may still be sent."""
+        return not self.close_sent and not self.has_ended
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no message can come any more."""
+        return self.close is not None or self.fault is not None
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether :meth:`take` would return something."""
+        return bool(self._messages)
+
+    def take(self) -> list[str | bytes]:
+        """Hand out the messages that are complete, in order."""
+        messages, self._messages = self._messages, []
+        return messages
+
+    def feed(self, data: bytes, now: float) -> None:
+        """Parse at most :data:`SLICE_BYTES`, read at ``now`` seconds of a monotonic clock."""
+        if self.has_ended:
+            return
+        self._protocol.receive_data(data)
+        for frame in self._protocol.events_received():
+            if self.fault is not None or not isinstance(frame, Frame):
+                break
+            self._HANDLERS[frame.opcode](self, frame)
+        self._judge(now)
+        self.control.add(self._protocol.data_to_send())
+
+    def encode(self, batch: Sequence[str | bytes]) -> bytes:
+        """Return the waiting control frames and then the messages, as bytes for the wire.
+
+        Raises:
+            LocalProtocolError: A text holds a lone surrogate; nothing was taken or encoded.
+        """
+        payloads = [(_utf8(m), True) if isinstance(m, str) else (m, False) for m in batch]
+        control = self.control.take()
+        for payload, is_text in payloads:
+            (self._protocol.send_text if is_text else self._protocol.send_binary)(payload)
+        return b"".join((control, *self._protocol.data_to_send()))
+
+    def ping(self) -> None:
+        """Queue a ping, unless the connection is ending."""
+        if self.is_open:
+            self._protocol.send_ping(b"")
+            self.control.add(self._protocol.data_to_send())
+
+    def shut(self, code: int, reason: str) -> None:
+        """Queue a CLOSE, unless one was sent or queued; a reason over 123 bytes is cut.
+
+        Raises:
+            LocalProtocolError: The code is not one that a CLOSE frame may hold.
+        """
+        check_close_code(code)
+        if self.is_open:
+            cut = reason.encode(errors="replace")[:_MAX_REASON_BYTES].decode(errors="ignore")
+            self._protocol.send_close(code, cut)
+            self.control.add(self._protocol.data_to_send())
+        self.close_sent = True
+
+    def _on_data(self, frame: Frame) -> None:
+        try:
+            message = self._assembly.add(frame)
+        except UnicodeDecodeError as error:
+            self._fail(CloseCode.INVALID_DATA, f"text that is not UTF-8 ({error.reason})")
+        else:
+            if message is None:
+                self._gate.fragment(len(frame.data))
+            else:
+                self._messages.append(message)
+
+    def _on_close(self, frame: Frame) -> None:
+        self.close = Close.parse(frame.data)
+
+    def _on_ping_or_pong(self, _frame: Frame) -> None:
+        self._gate.idle()
+
+    _HANDLERS: Final[dict[Opcode, Callable[["FrameCodec", Frame], None]]] = {
+        Opcode.CONT: _on_data,
+        Opcode.TEXT: _on_data,
+        Opcode.BINARY: _on_data,
+        Opcode.CLOSE: _on_close,
+        Opcode.PING: _on_ping_or_pong,
+        Opcode.PONG: _on_ping_or_pong,
+    }
+
+    def _judge(self, now: float) -> None:
+        if not self.has_ended and self._protocol.parser_exc is not None:
+            self.fault = _fault(self._protocol.parser_exc)
+        flood = self._gate.problem(now)
+        if flood is not None and not self.has_ended:
+            self._fail(
+                CloseCode.POLICY_VIOLATION,
+                f"{flood} within {FLOOD_WINDOW_S:g} s",
+            )
+
+    def _fail(self, code: CloseCode, deed: str) -> None:
+        self._protocol.fail(code, deed)
+        self.control.add(self._protocol.data_to_send())
+        if not self.close_sent:
+            # In the same slice the codec may have answered what came after the fault; on the
+            # wire stands the reason that we give.
+            answer = Frame(Opcode.CLOSE, Close(code, deed).serialize())
+            is_client = self._protocol.side is Side.CLIENT
+            self.control.add([answer.serialize(mask=is_client)])
+        self.fault = Fault(f"the peer sent {deed}, so the connection can't go on ({code:d})", code)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(
+            "the text holds a lone surrogate, which UTF-8 can't carry; nothing was sent",
+        ) from error

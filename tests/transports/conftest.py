@@ -1,0 +1,203 @@
+"""Real sockets on the loopback, and peers that do exactly what a test tells them."""
+
+import math
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import anyio
+import anyio.abc
+import anyio.from_thread
+import anyio.lowlevel
+import pytest
+import trustme
+from anyio.streams.stapled import MultiListener
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.client import ClientProtocol
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
+
+from meshrt.transports import Endpoint, Transport, WebSocketTransport, memory_transports
+
+Pair = tuple[Transport, Transport]
+Script = Callable[[anyio.abc.SocketStream], Awaitable[None]]
+
+
+async def tcp_listener() -> MultiListener[anyio.abc.SocketStream]:
+    return await anyio.create_tcp_listener(local_host="127.0.0.1")
+
+
+def port_of(listener: MultiListener[anyio.abc.SocketStream]) -> int:
+    return listener.extra(anyio.abc.SocketAttribute.local_port)
+
+
+@pytest.fixture
+async def tcp_pair() -> AsyncIterator[tuple[anyio.abc.SocketStream, anyio.abc.SocketStream]]:
+    """Two ends of one TCP connection: what connected, and what accepted."""
+    async with await tcp_listener() as listener:
+        near = await anyio.connect_tcp("127.0.0.1", port_of(listener))
+        acceptor = listener.listeners[0]
+        assert isinstance(acceptor, anyio.abc.SocketListener)
+        far = await acceptor.accept()
+        async with near, far:
+            yield near, far
+
+
+@pytest.fixture
+def client_codec() -> Callable[..., ClientProtocol]:
+    def make(max_size: int = 2**24) -> ClientProtocol:
+        return ClientProtocol(parse_uri("ws://localhost/"), state=State.OPEN, max_size=max_size)
+
+    return make
+
+
+@pytest.fixture
+def server_codec() -> Callable[..., ServerProtocol]:
+    def make(max_size: int = 2**24) -> ServerProtocol:
+        return ServerProtocol(state=State.OPEN, max_size=max_size)
+
+    return make
+
+
+@pytest.fixture
+async def raw_peer(
+    tcp_pair: tuple[anyio.abc.SocketStream, anyio.abc.SocketStream],
+    client_codec: Callable[..., ClientProtocol],
+) -> AsyncIterator[tuple[WebSocketTransport, anyio.abc.SocketStream]]:
+    """Our client after its handshake, and the bare socket at the other end."""
+    near, far = tcp_pair
+    transport = WebSocketTransport(near, client_codec(max_size=100_000))
+    yield transport, far
+    await transport.abort()
+
+
+@pytest.fixture
+async def websocket_pair(
+    tcp_pair: tuple[anyio.abc.SocketStream, anyio.abc.SocketStream],
+    client_codec: Callable[..., ClientProtocol],
+    server_codec: Callable[..., ServerProtocol],
+) -> AsyncIterator[Pair]:
+    near, far = tcp_pair
+    client = WebSocketTransport(near, client_codec())
+    server = WebSocketTransport(far, server_codec())
+    yield client, server
+    await client.abort()
+    await server.abort()
+
+
+@pytest.fixture
+async def memory_pair() -> AsyncIterator[Pair]:
+    here, there = memory_transports()
+    yield here, there
+    await here.abort()
+    await there.abort()
+
+
+@pytest.fixture
+def canned_server() -> Callable[[bytes | Script], AbstractAsyncContextManager[Endpoint]]:
+    """Serve every connection with the same script, or with the same answer to its request."""
+
+    @asynccontextmanager
+    async def run(answer: bytes | Script) -> AsyncIterator[Endpoint]:
+        async def reply(stream: anyio.abc.SocketStream) -> None:
+            async with stream:
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    request += await stream.receive()
+                assert isinstance(answer, bytes)
+                await stream.send(answer.replace(b"<REQUEST>", request))
+
+        script = reply if isinstance(answer, bytes) else answer
+        async with await tcp_listener() as listener, anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, script, tasks)
+            yield Endpoint.parse(f"http://127.0.0.1:{port_of(listener)}", path="/v1/realtime")
+            tasks.cancel_scope.cancel()
+
+    return run
+
+
+@pytest.fixture
+def pump() -> Callable[[Transport, list[str | bytes]], Awaitable[None]]:
+    """Do what a session does: read everything, and write control frames when asked to."""
+
+    async def run(transport: Transport, messages: list[str | bytes]) -> None:
+        asked_send, asked = anyio.create_memory_object_stream[None](math.inf)
+        transport.wake = lambda: asked_send.send_nowait(None)
+
+        async def read() -> None:
+            with asked_send:
+                try:
+                    while True:
+                        messages.extend(await transport.receive())
+                except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    return
+
+        async def write() -> None:
+            with asked:
+                async for _ in asked:
+                    await transport.send([])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            tasks.start_soon(write)
+
+    return run
+
+
+@pytest.fixture
+def drain() -> Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]:
+    """Receive until that raises."""
+
+    async def run(receive: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            await receive()
+
+    return run
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
+    """Give way until something holds that has no event of its own."""
+
+    async def wait(holds: Callable[[], bool]) -> None:
+        while True:
+            if holds():
+                return
+            await anyio.lowlevel.checkpoint()
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def websockets_server() -> Iterator[Callable[..., int]]:
+    """Start websockets' own asyncio server in a thread; return its port."""
+    with anyio.from_thread.start_blocking_portal("asyncio") as portal:
+        opened = []
+
+        def start(
+            handler: Callable[[ServerConnection], Awaitable[None]], **options: object
+        ) -> int:
+            async def open_server() -> int:
+                server = await serve(handler, "127.0.0.1", 0, **options)  # type: ignore[arg-type]
+                opened.append(server)
+                return int(server.sockets[0].getsockname()[1])
+
+            return portal.call(open_server)
+
+        yield start
+        for server in opened:
+            portal.call(server.close)
+            portal.call(server.wait_closed)
