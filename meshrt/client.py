@@ -1,0 +1,188 @@
+"""Mesh API's door: an address and a key, from which sessions are opened."""
+
+import os
+import ssl
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final
+
+from ._secret import Secret, problem_of_key
+from .errors import ConfigurationError
+from .events import Session
+from .session import DEFAULT_BUDGET_BYTES, Connecting, SessionOptions
+from .transports import Endpoint
+
+if TYPE_CHECKING:
+    from .transports import WebSocketTransport
+
+__all__ = ("Auth", "MeshAPI", "Realtime")
+
+Auth: TypeAlias = Literal["query", "header", "subprotocol"]
+"""How the key goes to the server."""
+
+_BASE_URL: Final = "https://api.meshapi.ai"
+_PATH: Final = "/v1/realtime"
+_AUTHS: Final = ("query", "header", "subprotocol")
+_MAX_MESSAGE_BYTES: Final = 16 * 2**20  # the largest event of the server, with room to spare
+
+
+@final
+class MeshAPI:
+    """Mesh API, or any server that speaks its wire. It holds nothing open.
+
+    Args:
+        base_url: ``https://`` or ``wss://``; ``http://`` and ``ws://`` for a loopback host only,
+            such as that of ``meshrt serve``. By default ``MESH_BASE_URL`` of the environment, or
+            else Mesh's own address.
+        token: The API key, ``rsk_…``; by default ``MESH_API_KEY`` of the environment. A server on
+            a loopback host may go without.
+        auth: How the key is sent. ``"query"``, the default, is the one way that Mesh's gateway is
+            known to take; ``"header"`` is what OpenAI's server takes, ``"subprotocol"`` what a
+            browser would do.
+        ssl_context: For ``https`` and ``wss``; by default one with the system's roots and
+            certifi's, made when first needed.
+
+    Raises:
+        ConfigurationError: The URL or the key can't be used. The message never repeats the key.
+    """
+
+    _url = "no address"  # until it is checked: a traceback with locals shows us before
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        token: str | None = None,
+        auth: Auth = "query",
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        key = token if token is not None else os.environ.get("MESH_API_KEY") or None
+        problem = None if key is None else problem_of_key(key)
+        secret = Secret(key) if key is not None and problem is None else None
+        # From here on no frame of ours holds the key where a traceback would show it.
+        key = token = None
+        if problem is not None:
+            raise ConfigurationError(f"the API key {problem}")
+        if auth not in _AUTHS:
+            raise ConfigurationError(f"auth is one of {_AUTHS}")
+        if base_url is None:
+            base_url = os.environ.get("MESH_BASE_URL") or _BASE_URL
+        self._base_url = base_url
+        del base_url  # a key may have been pasted into it
+        self._secret = secret
+        self._auth: Auth = auth
+        self._ssl_context = ssl_context
+        endpoint = self._endpoint({})
+        self._url = endpoint.url
+        if endpoint.secure and secret is None:
+            raise ConfigurationError("there is no API key: pass token=, or set MESH_API_KEY")
+
+    @property
+    def realtime(self) -> "Realtime":
+        """The realtime sessions."""
+        return Realtime(self)
+
+    def __repr__(self) -> str:
+        return f"<MeshAPI at {self._url}>"
+
+    def _endpoint(self, query: dict[str, str]) -> Endpoint:
+        return Endpoint.parse(self._base_url, path=_PATH, query=query)
+
+    def _redact(self, text: str) -> str:
+        return text if self._secret is None else self._secret.redact(text)
+
+    def _context_for(self, endpoint: Endpoint) -> ssl.SSLContext | None:
+        if endpoint.secure and self._ssl_context is None:
+            from .transports import default_ssl_context
+
+            self._ssl_context = default_ssl_context()
+        return self._ssl_context if endpoint.secure else None
+
+    async def _open(self, endpoint: Endpoint, max_message_bytes: int) -> "WebSocketTransport":
+        from .transports import connect_websocket
+
+        return await connect_websocket(
+            endpoint,
+            key=self._secret,
+            auth=self._auth,
+            ssl_context=self._context_for(endpoint),
+            max_message_bytes=max_message_bytes,
+        )
+
+
+@final
+class Realtime:
+    """The realtime sessions of a :class:`MeshAPI`."""
+
+    def __init__(self, client: MeshAPI) -> None:
+        self._client = client
+
+    def connect(
+        self,
+        *,
+        model: str,
+        session: Session | None = None,
+        connect_timeout: float = 10.0,
+        close_timeout: float = 1.0,
+        buffer_bytes: int = DEFAULT_BUDGET_BYTES,
+        max_message_bytes: int = _MAX_MESSAGE_BYTES,
+        errors: Literal["raise", "deliver"] = "raise",
+        keep_audio_text: bool = False,
+    ) -> Connecting:
+        """Open a session: ``async with client.realtime.connect(model=…) as session``.
+
+        Args:
+            model: The model's id, such as ``"openai/gpt-realtime-mini"``.
+            session: What to configure before the block begins: the body of a ``session.update``,
+                as a mapping with ``"type": "realtime"`` or as a
+                :class:`~meshrt.events.RealtimeSession`.
+            connect_timeout: For everything up to the server's greeting and its confirmation of
+                ``session``, in seconds.
+            close_timeout: For all of closing, in seconds. OpenAI's server never answers a CLOSE.
+            buffer_bytes: What may wait to be read, in bytes, before the session ends with
+                ``SlowConsumerError``; a message counts twice its size on the wire and 512.
+            max_message_bytes: The largest message to accept, in bytes.
+            errors: ``"raise"`` lets the iteration raise the server's errors, each once and in its
+                place; ``"deliver"`` gives them as messages.
+            keep_audio_text: Whether messages with audio keep their raw text as well.
+
+        Returns:
+            What ``async with`` opens. Awaiting it raises a ``LocalProtocolError`` that says so.
+            Entering may raise, besides what follows: ``ConnectTimeout``, ``HandshakeRejected``
+            (also a ``RealtimeError``), or another ``ConnectError``; ``RealtimeError`` where the
+            server refuses ``session``; ``RemoteProtocolError``. Cancelled while it is entered, it
+            leaves nothing open.
+
+        Raises:
+            ConfigurationError: The model's id or an option can't be used.
+            LocalProtocolError: ``session`` can't be sent.
+        """
+        _check(connect_timeout=connect_timeout, close_timeout=close_timeout)
+        _check(buffer_bytes=buffer_bytes, max_message_bytes=max_message_bytes)
+        _check_whole(buffer_bytes=buffer_bytes, max_message_bytes=max_message_bytes)
+        if errors not in ("raise", "deliver"):
+            raise ConfigurationError('errors is "raise" or "deliver"')
+        if not isinstance(model, str) or not model:
+            raise ConfigurationError('model is an id such as "openai/gpt-realtime-mini"')
+        endpoint = self._client._endpoint({"model": model})
+        options = SessionOptions(
+            connect_timeout=connect_timeout,
+            close_timeout=close_timeout,
+            buffer_bytes=buffer_bytes,
+            errors=errors,
+            keep_audio_text=keep_audio_text,
+            redact=self._client._redact,
+        )
+        opening = partial(self._client._open, endpoint, max_message_bytes)
+        return Connecting(opening, session=session, options=options)
+
+
+def _check(**limits: float) -> None:
+    for name, value in limits.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise ConfigurationError(f"{name} is a number above 0")
+
+
+def _check_whole(**limits: int) -> None:
+    for name, value in limits.items():
+        if not isinstance(value, int):
+            raise ConfigurationError(f"{name} is a whole number of bytes")

@@ -1,0 +1,207 @@
+"""From a transport that can be opened to a session that has been greeted, and out again."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any, NoReturn, final
+
+import anyio
+import anyio.abc
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from ..errors import LocalProtocolError, RealtimeError
+from ..events import Error, Session, SessionUpdate
+from ..protocol import Prepared, RealtimeProtocol, State
+from ..transports import (
+    ConnectError,
+    ConnectionLost,
+    ConnectTimeout,
+    HandshakeRejected,
+    Transport,
+)
+from ._answers import Answer
+from ._cancellation import is_cancellation
+from ._end import End, EndKind, realtime_error
+from ._options import SessionOptions
+from ._session import RealtimeSession
+
+
+@final
+class Connecting(anyio.AsyncContextManagerMixin):
+    """A session to be; ``async with`` opens it and closes it.
+
+    Entering waits for the server's greeting, and with ``session=`` for its confirmation. Leaving
+    closes politely after the body's end, without sending what is queued after an exception, and
+    at once under cancellation. The body's exception comes out as it was raised.
+
+    Args:
+        open_transport: Opens the transport; called once, when the block is entered.
+        session: What to configure before the body begins, or ``None``.
+        options: The session's settings.
+
+    Raises:
+        LocalProtocolError: ``session`` can't be sent; nothing was opened.
+    """
+
+    def __init__(
+        self,
+        open_transport: Callable[[], Awaitable[Transport]],
+        *,
+        session: Session | None = None,
+        options: SessionOptions | None = None,
+    ) -> None:
+        self._open_transport = open_transport
+        self._options = options or SessionOptions()
+        keep_audio_text = self._options.keep_audio_text
+        self._protocol = RealtimeProtocol("client", keep_audio_text=keep_audio_text)
+        self._update = None if session is None else self._prepare(session)
+
+    def __await__(self) -> Generator[Any, None, NoReturn]:
+        raise LocalProtocolError(
+            "connect() is not awaited: a session lives in a block. Write "
+            "`async with client.realtime.connect(model=...) as session:`"
+        )
+        yield
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[RealtimeSession]:
+        held: BaseException | None = None
+        session: RealtimeSession | None = None
+        cancelled = False
+        with ExitStack() as released:
+            try:
+                async with anyio.create_task_group() as tasks:
+                    try:
+                        session = await self._connect(tasks, released)
+                        yield session
+                        await session._leave(drain=True)
+                    except BaseException as error:  # noqa: ASYNC103  held, and raised below
+                        # Before anything is awaited: a cancellation must not replace it.
+                        cancelled = is_cancellation(error)
+                        held = None if cancelled else error
+                        await _let_go(session, error)  # noqa: ASYNC102  it sees to that itself
+                        if cancelled:
+                            raise
+                    tasks.cancel_scope.cancel("the session's block is left")
+                # Only our own group swallows a cancellation: then it must not pass for an end.
+                if cancelled:
+                    held = _failure_of(session) or _stray_cancellation()
+            finally:
+                try:
+                    _raise_bare(held if held is not None else _failure_of(session))
+                finally:
+                    del held, session  # the exception holds this frame
+
+    def _prepare(self, session: Session) -> Prepared:
+        return self._protocol.prepare(SessionUpdate(session=session))
+
+    async def _connect(self, tasks: anyio.abc.TaskGroup, released: ExitStack) -> RealtimeSession:
+        """Open, greet and configure, all of it within ``connect_timeout``."""
+        _check_fresh(self._protocol)
+        with anyio.move_on_after(self._options.connect_timeout):
+            transport = await self._open_transport()
+            session = RealtimeSession._create(transport, self._protocol, self._options)
+            released.callback(session._release)
+            try:
+                await self._greet(session, tasks)
+            except BaseException:
+                await _abandon(session)  # noqa: ASYNC102  its shield has a deadline
+                raise
+            return session
+        raise ConnectTimeout(
+            f"no session within {self._options.connect_timeout} s: the server was not reached, or "
+            "did not greet us, or did not confirm `session`. Is it a realtime server? If it is "
+            "slow, raise `connect_timeout`"
+        )
+
+    async def _greet(self, session: RealtimeSession, tasks: anyio.abc.TaskGroup) -> None:
+        greeting = session._answers.expect_greeting()
+        session._start(tasks)
+        await greeting.wait()
+        _check_greeting(greeting)
+        if self._update is not None:
+            await _configure(session, self._update)
+
+
+async def _configure(session: RealtimeSession, update: Prepared) -> None:
+    answer = session._answers.expect(update.event_id)
+    await checkpoint_if_cancelled()  # it may be why there is an end
+    if session._end is not None:
+        raise _not_greeted(session._end)
+    await session._hand_over(update)
+    await answer.wait()
+    if isinstance(answer.event, Error):
+        raise realtime_error(answer.event)
+    if answer.end is not None:
+        raise _not_greeted(answer.end)
+
+
+def _check_fresh(protocol: RealtimeProtocol) -> None:
+    if protocol.state is not State.CONNECTING:
+        raise LocalProtocolError(
+            "this block was entered before, and a session is not begun again: call connect() for "
+            "a new one"
+        )
+
+
+def _check_greeting(greeting: Answer) -> None:
+    if isinstance(greeting.event, Error):
+        raise _rejected(realtime_error(greeting.event))
+    if greeting.end is not None:
+        raise _not_greeted(greeting.end)
+
+
+def _not_greeted(end: End) -> Exception:
+    if end.closed.error is not None:
+        return _rejected(end.closed.error)
+    if end.kind is EndKind.VIOLATION:
+        return end.to_reader()
+    return ConnectError(f"no session came about: {end.message}")
+
+
+def _rejected(error: RealtimeError) -> HandshakeRejected:
+    """Make a refusal of the server's error: its code decides about trying again."""
+    return HandshakeRejected(
+        error.message,
+        status=101,
+        code=error.code,
+        param=error.param,
+        type=error.type,
+        event_id=error.event_id,
+        request_id=error.request_id,
+    )
+
+
+async def _let_go(session: RealtimeSession | None, error: BaseException) -> None:  # noqa: ASYNC910  as its branches do
+    """Close after an exception: politely, unless it wants to be away at once."""
+    if session is not None and isinstance(error, Exception):
+        await session._leave(drain=False)
+    elif session is not None:
+        await _abandon(session)
+
+
+async def _abandon(session: RealtimeSession) -> None:
+    with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1):
+        await session._abandon()
+
+
+def _stray_cancellation() -> ConnectionLost:
+    return ConnectionLost(
+        "a task of this session was cancelled from outside, and the block's body with it: by "
+        "task.cancel(), or by a handler that awaited a task which was cancelled"
+    )
+
+
+def _failure_of(session: RealtimeSession | None) -> BaseException | None:
+    return session._take_failure() if session is not None else None
+
+
+def _raise_bare(error: BaseException | None) -> None:
+    """Raise what was held back, out here where no task group wraps it."""
+    context = error.__context__ if error is not None else None
+    try:
+        if error is not None:
+            raise error
+    finally:
+        if error is not None:
+            error.__context__ = context  # and not a cancellation that came while we closed
+        del error, context

@@ -1,0 +1,77 @@
+"""What the session's own iteration reads, and what becomes of it where nobody does."""
+
+from typing import final
+
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from ..errors import SlowConsumerError
+from ._end import End
+from ._listener import Listener
+from ._message import RealtimeMessage
+
+
+@final
+class Inbox:
+    """A listener that is open from the start, for a reader who may come late or never.
+
+    A program of callbacks alone never iterates, and must not die of a buffer that it does not
+    know of. So a buffer that was never read is dropped, and the first read says so.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._listener = Listener(budget_bytes)
+        self._dropped = 0
+        self._dropped_bytes = 0
+        self.was_read = False
+
+    def offer(self, message: RealtimeMessage, cost: int) -> bool:
+        """Add a message; ``False`` if a reader was there and has not kept up."""
+        if self._dropped == 0 and self._listener.offer(message, cost):
+            return True
+        if self.was_read:
+            return False
+        self._drop(cost)
+        return True
+
+    def end(self, end: End, *, discard: bool) -> None:
+        """Let the reader see this end, after what is buffered or in place of it."""
+        if discard:
+            self._dropped = self._dropped_bytes = 0
+        self._listener.end(end, discard=discard)
+
+    def close(self) -> None:
+        """Give up the memory."""
+        self._listener.close()
+
+    async def receive(self) -> RealtimeMessage:
+        """Return the next message.
+
+        Raises:
+            SlowConsumerError: The buffer was dropped, because nobody had read it.
+            anyio.BusyResourceError: Another task is receiving.
+            Exception: The end's own, once the buffered messages are taken.
+        """
+        self.was_read = True
+        await checkpoint_if_cancelled()
+        if self._dropped:
+            raise self._take_loss()
+        message = await self._listener.receive()
+        if isinstance(message, End):
+            raise message.to_reader()
+        return message
+
+    def _drop(self, cost: int) -> None:
+        dropped, dropped_bytes = self._listener.drop()
+        self._dropped += dropped + 1
+        self._dropped_bytes += dropped_bytes + cost
+
+    def _take_loss(self) -> SlowConsumerError:
+        error = SlowConsumerError(
+            f"{self._dropped} messages were dropped before this first read: nobody had iterated, "
+            "and the buffer was full. Read from the start, or use callbacks alone; the next read "
+            "goes on with what comes from now on",
+            dropped=self._dropped,
+            dropped_bytes=self._dropped_bytes,
+        )
+        self._dropped = self._dropped_bytes = 0
+        return error
