@@ -1,0 +1,267 @@
+"""One client of the gateway, from its greeting to its end."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final, final
+
+import anyio
+import anyio.abc
+import attrs
+
+from ..errors import RemoteProtocolError
+from ..events import (
+    ConversationItemAdded,
+    ConversationItemCreate,
+    ConversationItemDelete,
+    ConversationItemDeleted,
+    ConversationItemDone,
+    ConversationItemRetrieve,
+    ConversationItemRetrieved,
+    ConversationItemTruncate,
+    ConversationItemTruncated,
+    Error,
+    ErrorDetails,
+    Event,
+    InputAudioBufferAppend,
+    InputAudioBufferClear,
+    InputAudioBufferCleared,
+    InputAudioBufferCommit,
+    InputAudioBufferCommitted,
+    ResponseCancel,
+    ResponseCreate,
+    ResponseParams,
+    SessionCreated,
+    SessionUpdate,
+    SessionUpdated,
+    UnknownEvent,
+    UserMessage,
+)
+from ..protocol import AnyEvent, RealtimeProtocol
+from ..protocol._checks import json_problem
+from ..session._outbox import Outbox
+from ..transports import ConnectionLost, Transport
+from ._config import check_update, new_config, updated
+from ._conversation import Conversation, KnownItem
+from ._ear import Ear
+from ._heard import without_audio
+from ._ids import new_event_id, new_id
+from ._refusals import Refusal, error_of, refusal_of_type, refusal_of_unknown
+from ._responses import Responses
+from ._speaking import Voice
+from ._thinking import Model
+
+_logger = logging.getLogger("meshrt.gateway")
+
+_SESSION_SECONDS: Final = 30 * 60  # the documented length of a session at Mesh's gateway
+_CLOSE_SECONDS: Final = 1.0  # how long a client may take to read what is left
+_EXPIRED: Final = "Your session hit the maximum duration of 30 minutes."
+_FAILED: Final = "The server had an error while processing your request. Sorry about that!"
+
+
+@final
+class GatewaySession:
+    """Serve one client over a transport that is open.
+
+    Args:
+        transport: The connection; the session closes it.
+        tasks: Where its writer and its responses run.
+        model_name: The model that the client asked for.
+        model: What thinks up the answers.
+        voice: What speaks them.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        tasks: anyio.abc.TaskGroup,
+        *,
+        model_name: str,
+        model: Model,
+        voice: Voice,
+    ) -> None:
+        self._transport = transport
+        self._tasks = tasks
+        self._protocol = RealtimeProtocol("server", make_id=new_event_id)
+        self._outbox = Outbox()
+        self._goodbye = (1000, "")
+        self._life = anyio.CancelScope()
+        self._written = anyio.Event()
+        self._conversation = Conversation()
+        expires_at = int(time.time()) + _SESSION_SECONDS
+        self._config = new_config(new_id("sess"), model_name, expires_at)
+        self._responses = Responses(
+            tasks,
+            emit=self._emit,
+            room=self._outbox.admit,
+            failed=self._fail,
+            conversation=self._conversation,
+            model=model,
+            voice=voice,
+        )
+        self._ear = Ear(
+            emit=self._emit,
+            hear=self._hear,
+            interrupt=self._responses.interrupt,
+            answer=self._answer_turn,
+        )
+        transport.wake = self._outbox.wake
+
+    async def run(self) -> None:
+        """Greet the client and serve it until it goes, its time is over or something fails."""
+        self._ear.configure(self._config["audio"]["input"]["turn_detection"])
+        self._emit(SessionCreated(session=self._config))
+        self._tasks.start_soon(self._write)
+        with anyio.move_on_after(_SESSION_SECONDS) as time_limit, self._life:
+            await self._read()
+        if time_limit.cancelled_caught:
+            self._emit(error_of(Refusal(_EXPIRED, code="session_expired"), None))
+            self._goodbye = (1001, _EXPIRED)
+        self._outbox.close(drain=True)
+        with anyio.move_on_after(_CLOSE_SECONDS):
+            await self._written.wait()
+
+    def release(self) -> None:
+        """Give up the memory, when all its tasks are done."""
+        self._outbox.discard()
+
+    async def _read(self) -> None:  # noqa: ASYNC910  it received
+        try:
+            while True:
+                for message in await self._transport.receive():
+                    # Whoever does not read what it asked for is not asked for more.
+                    await self._outbox.admit(0)
+                    self._take(message)
+        except (anyio.EndOfStream, ConnectionLost):
+            return  # noqa: ASYNC910  it received
+        except RemoteProtocolError as error:
+            _logger.info("a client broke the rules of the WebSocket: %.200a", str(error))
+        except Exception as error:  # noqa: BLE001  it ends this session and no other
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """End this session because of a bug, be it here, in the model or in the voice."""
+        _logger.error("a session failed", exc_info=error)
+        details = ErrorDetails(
+            type="server_error", code="internal_error", message=_FAILED, param=None, event_id=None
+        )
+        self._emit(Error(error=details, request_id=new_id("req")))
+        self._goodbye = (1011, "internal_error")
+        self._life.cancel("the session failed")
+
+    async def _write(self) -> None:  # noqa: ASYNC910  a task of its own
+        try:
+            with suppress(ConnectionLost, anyio.ClosedResourceError):
+                await self._outbox.write_to(self._transport)
+                await self._transport.aclose(*self._goodbye)
+        finally:
+            self._outbox.close(drain=False)  # nobody waits for room that will never be
+            self._written.set()
+
+    def _take(self, message: str | bytes) -> None:
+        self._protocol.receive_text(message)
+        for text in self._protocol.to_send():
+            self._put(text)
+        for event in self._protocol.events():
+            try:
+                self._serve(event)
+            except Refusal as refusal:
+                self._emit(error_of(refusal, event.data.get("event_id")))
+
+    def _serve(self, event: AnyEvent) -> None:
+        if isinstance(event, UnknownEvent):
+            raise refusal_of_unknown(event, _SUPPORTED)
+        if not isinstance(event, InputAudioBufferAppend) and (problem := json_problem(event.data)):
+            raise Refusal(f"Invalid {event.type}: {problem}.", code="invalid_json")
+        handler = _HANDLERS.get(type(event))
+        if handler is None:
+            raise refusal_of_type(event.type, _SUPPORTED)
+        handler(self, event)
+
+    def _emit(self, event: Event) -> None:
+        self._put(self._protocol.send(event, strict=False))
+
+    def _put(self, text: str) -> None:
+        if not self._outbox.closed:
+            self._outbox.put(text)
+
+    def _update(self, event: SessionUpdate) -> None:
+        check_update(event.data)
+        config = updated(self._config, event)
+        self._ear.configure(config["audio"]["input"]["turn_detection"])
+        self._config = config
+        self._emit(SessionUpdated(session=config))
+
+    def _append(self, event: InputAudioBufferAppend) -> None:
+        if len(event.audio) % 2:
+            raise Refusal("Invalid 'audio': PCM16 has two bytes per sample.", param="audio")
+        self._ear.append(event.audio)
+
+    def _commit(self, _: InputAudioBufferCommit) -> None:
+        self._ear.commit()
+
+    def _clear(self, _: InputAudioBufferClear) -> None:
+        self._ear.clear()
+        self._emit(InputAudioBufferCleared())
+
+    def _create_item(self, event: ConversationItemCreate) -> None:
+        if not isinstance(event.item, KnownItem):
+            kind = str(event.data["item"].get("type"))[:100]
+            raise Refusal(f"Invalid value: '{kind}' as an item's type.", param="item.type")
+        item = attrs.evolve(event.item, object="realtime.item", status="completed")
+        self._announce(item, after=event.previous_item_id or None)
+
+    def _delete_item(self, event: ConversationItemDelete) -> None:
+        self._conversation.delete(event.item_id)
+        self._emit(ConversationItemDeleted(item_id=event.item_id))
+
+    def _retrieve_item(self, event: ConversationItemRetrieve) -> None:
+        self._emit(ConversationItemRetrieved(item=self._conversation.get(event.item_id)))
+
+    def _truncate_item(self, event: ConversationItemTruncate) -> None:
+        self._responses.truncate(event.item_id, event.audio_end_ms)
+        self._emit(
+            ConversationItemTruncated(
+                item_id=event.item_id,
+                content_index=event.content_index,
+                audio_end_ms=event.audio_end_ms,
+            )
+        )
+
+    def _create_response(self, event: ResponseCreate) -> None:
+        self._responses.start(
+            event.response or ResponseParams(), self._config["output_modalities"]
+        )
+
+    def _cancel_response(self, event: ResponseCancel) -> None:
+        self._responses.cancel(event.response_id or None)
+
+    def _answer_turn(self) -> None:
+        self._create_response(ResponseCreate())
+
+    def _hear(self, message: UserMessage) -> None:
+        item_id, previous = str(message.id), self._conversation.last_id
+        self._emit(InputAudioBufferCommitted(item_id=item_id, previous_item_id=previous))
+        self._announce(message)
+
+    def _announce(self, item: KnownItem, *, after: str | None = None) -> None:
+        named, previous = self._conversation.add(item, after=after)
+        shown = without_audio(named)
+        self._emit(ConversationItemAdded(previous_item_id=previous, item=shown))
+        self._emit(ConversationItemDone(previous_item_id=previous, item=shown))
+
+
+_HANDLERS: Final[Mapping[type[Event], Callable[[GatewaySession, Any], None]]] = {
+    SessionUpdate: GatewaySession._update,
+    InputAudioBufferAppend: GatewaySession._append,
+    InputAudioBufferCommit: GatewaySession._commit,
+    InputAudioBufferClear: GatewaySession._clear,
+    ConversationItemCreate: GatewaySession._create_item,
+    ConversationItemDelete: GatewaySession._delete_item,
+    ConversationItemRetrieve: GatewaySession._retrieve_item,
+    ConversationItemTruncate: GatewaySession._truncate_item,
+    ResponseCreate: GatewaySession._create_response,
+    ResponseCancel: GatewaySession._cancel_response,
+}
+_SUPPORTED: Final = [event.type for event in _HANDLERS]
