@@ -1,0 +1,92 @@
+"""What may stand on the command line."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn, final
+
+from .._version import __version__
+from ..errors import ConfigurationError
+
+_BACKENDS: Final = ("trio", "asyncio")
+_MAX_PORT: Final = 2**16 - 1
+
+
+@final
+class _Parser(argparse.ArgumentParser):
+    """argparse, but an error is one sentence and no page."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(f"{message}; `{self.prog} --help` shows what there is")
+
+
+def parse(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return the arguments by name, with ``command`` among them.
+
+    Raises:
+        ConfigurationError: They can't be used.
+        SystemExit: With status 0, after ``--help`` and ``--version``.
+    """
+    parser = _Parser(prog="meshrt", description="Realtime voice sessions.")
+    parser.add_argument("--version", action="version", version=f"meshrt {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    _add_demo(commands)
+    _add_serve(commands)
+    return vars(parser.parse_args(argv))
+
+
+def _add_demo(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="hold a short conversation and write down the reply",
+        description="Say something to a realtime server, show what happens, write the reply as a "
+        "WAV file. Without --url the server is a local gateway: no key, no account, no network.",
+    )
+    said = demo.add_mutually_exclusive_group()
+    said.add_argument("--wav", type=Path, metavar="FILE", help="what to say: PCM16, 24 kHz, mono")
+    said.add_argument("--text", metavar="TEXT", help="write this instead of saying something")
+    demo.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        default=Path("meshrt-reply.wav"),
+        help="where the reply goes (default: %(default)s)",
+    )
+    demo.add_argument(
+        "--pace",
+        choices=("realtime", "fast"),
+        default="realtime",
+        help="as a microphone would, or as fast as it goes (default: %(default)s)",
+    )
+    demo.add_argument("--url", help="a server to talk to, with the key in MESH_API_KEY")
+    demo.add_argument(
+        "--model", default="openai/gpt-realtime-mini", help="the model (default: %(default)s)"
+    )
+    demo.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
+    _add_backend(demo)
+
+
+def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="run the local gateway",
+        description="Run the local gateway until Ctrl-C, for programs that are being built.",
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="a loopback host (%(default)s)")
+    serve.add_argument(
+        "--port", type=_port, default=8765, help="0 for any that is free (default: %(default)s)"
+    )
+    serve.add_argument("--key", help="the one API key to accept (default: any, or none)")
+    _add_backend(serve)
+
+
+def _add_backend(command: _Parser) -> None:
+    command.add_argument(
+        "--backend", choices=_BACKENDS, help="the event loop (default: trio if it is installed)"
+    )
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= _MAX_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_MAX_PORT}, not {text!r}")

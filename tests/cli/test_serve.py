@@ -1,0 +1,83 @@
+"""``meshrt serve``, and a demo that talks to it."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def url_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    said, _, url = process.stdout.readline().rstrip("\n").rpartition(" ")
+    assert said == "listening on"
+    return url
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_a_demo_talks_to_a_gateway_that_is_served(run: Run, start: Start, backend: str) -> None:
+    url = url_of(start("serve", "--port", "0", "--backend", backend))
+
+    done = run("demo", "--json", "--pace", "fast", "--url", url)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["received_audio_ms"] > 200
+
+
+def test_only_the_right_key_is_let_in(run: Run, start: Start, tmp_path: Path) -> None:
+    url = url_of(start("serve", "--port", "0", "--key", "rsk_right"))
+
+    right = run("demo", "--json", "--text", "hi", "--url", url, MESH_API_KEY="rsk_right")
+    wrong = run("demo", "--json", "--text", "hi", "--url", url, MESH_API_KEY="rsk_wrong")
+    none = run("demo", "--json", "--text", "hi", "--url", url)
+
+    assert (right.returncode, right.stderr) == (0, "")
+    for done in (wrong, none):
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert "invalid_api_key" in done.stderr
+        assert "rsk_" not in done.stderr + done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_it_says_how_to_use_it_and_goes_quietly(start: Start, backend: str) -> None:
+    process = start("serve", "--port", "0", "--key", "rsk_right", "--backend", backend)
+    url = url_of(process)
+    assert process.stdout is not None
+    told = [process.stdout.readline() for _ in range(4)]
+
+    process.send_signal(signal.SIGINT)
+    rest, complaint = process.communicate(timeout=30)
+
+    assert f"MESH_BASE_URL={url}" in told[0]
+    assert f'MeshAPI(base_url="{url}"' in told[1]
+    assert "rsk_right" not in "".join(told) + rest
+    assert (rest, complaint) == ("", "")
+    assert process.returncode == 130
+
+
+def test_a_port_in_use_is_one_sentence(run: Run, start: Start) -> None:
+    port = url_of(start("serve", "--port", "0")).rpartition(":")[2]
+
+    done = run("serve", "--port", port)
+
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"port {port} of 127.0.0.1 can't be had" in done.stderr
+    assert "--port 0" in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_version_is_told(run: Run) -> None:
+    import meshrt
+
+    done = run("--version")
+
+    assert (done.returncode, done.stdout) == (0, f"meshrt {meshrt.__version__}\n")
