@@ -8,6 +8,7 @@ from ._acknowledgements import (
     ACKNOWLEDGEMENTS as ACKNOWLEDGEMENTS,
     Acknowledgement as Acknowledgement,
     Acknowledgements as Acknowledgements,
+    Failed as Failed,
     Settled as Settled,
 )
 from ._checks import BETA_FIELDS as BETA_FIELDS, MAX_APPEND_BYTES as MAX_APPEND_BYTES
@@ -34,6 +35,7 @@ __all__ = (
     "AnyEvent",
     "Conversation",
     "ConversationSnapshot",
+    "Failed",
     "ItemRecord",
     "Prepared",
     "RealtimeProtocol",

@@ -120,6 +120,23 @@ class Settled:
     abandoned: bool
 
 
+@attrs.frozen(kw_only=True)
+class Failed:
+    """A command that will have no answer.
+
+    Attributes:
+        type: The command's wire name.
+        event_id: The command's id.
+        reason: Why the session ended.
+        abandoned: Whether nobody waits for it any longer.
+    """
+
+    type: str
+    event_id: str
+    reason: str
+    abandoned: bool
+
+
 @attrs.define(eq=False)
 class _Command:
     type: str
@@ -131,6 +148,11 @@ class _Command:
     def settled(self, event: AnyEvent) -> Settled:
         return Settled(
             type=self.type, event_id=self.event_id, event=event, abandoned=self.abandoned
+        )
+
+    def failed(self, reason: str) -> Failed:
+        return Failed(
+            type=self.type, event_id=self.event_id, reason=reason, abandoned=self.abandoned
         )
 
 
@@ -169,9 +191,9 @@ class Acknowledgements:
         self._outstanding.remove(command)
         return command.settled(event)
 
-    def fail_all(self) -> tuple[str, ...]:
-        """Forget all commands, because there will be no answers; return their ids."""
-        failed = tuple(c.event_id for c in self._outstanding if not c.abandoned)
+    def fail_all(self, reason: str) -> tuple[Failed, ...]:
+        """Forget all commands, because there will be no answers; return them, oldest first."""
+        failed = tuple(command.failed(reason) for command in self._outstanding)
         self._outstanding.clear()
         return failed
 

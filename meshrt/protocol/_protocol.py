@@ -18,7 +18,7 @@ from ..events import (
     Session,
     UnknownEvent,
 )
-from ._acknowledgements import Acknowledgements, Settled
+from ._acknowledgements import Acknowledgements, Failed, Settled
 from ._buffer import BufferedAudio
 from ._codec import AnyEvent, decode
 from ._conversation import Conversation, field_of, refused_id
@@ -73,6 +73,7 @@ class RealtimeProtocol:
         self._commands = Acknowledgements()
         self._events: list[AnyEvent] = []
         self._settled: list[Settled] = []
+        self._failed: list[Failed] = []
         self._to_send: list[str] = []
 
     @property
@@ -174,10 +175,11 @@ class RealtimeProtocol:
             event_id: The event's id, if you want to know it before it is sent.
 
         Raises:
-            LocalProtocolError: The parameters can't be sent.
+            LocalProtocolError: The parameters can't be sent, or the session has ended.
         """
+        self._check_goes_on(Step.CLIENT_EVENT)
         event = ResponseCreate(
-            event_id=UNSET if event_id is None else event_id,
+            event_id=self.make_id() if event_id is None else event_id,
             response=UNSET if params is None else params,
         )
         self.prepare(event)
@@ -210,18 +212,30 @@ class RealtimeProtocol:
             LocalProtocolError: The session had ended already.
         """
         if text is None:
-            return self._step(Step.END)
+            return self.end("the transport has ended")
         self._check_receivable()
         try:
             event = self._read(text)
         except RemoteProtocolError as error:
             if self.role == "client":
                 self._step(Step.VIOLATION)
+                self._fail_all(str(error))
                 raise
             return self._object(error, binary=isinstance(text, bytes))
         self._step(step_of(event.type, from_server=self.role == "client"))
         self._received(event)
         return None
+
+    def end(self, reason: str) -> None:
+        """Note that the session is over, and why; what comes after the first time changes nothing.
+
+        No command is answered any more: those that waited are in :meth:`failed`.
+
+        Args:
+            reason: Why, for those who waited.
+        """
+        self._step(Step.END)
+        self._fail_all(reason)
 
     def events(self) -> list[AnyEvent]:
         """Return the events that have come since the last call, in order."""
@@ -232,6 +246,14 @@ class RealtimeProtocol:
         """Return which of our commands were answered since the last call, and by what."""
         settled, self._settled = self._settled, []
         return settled
+
+    def failed(self) -> list[Failed]:
+        """Return which of our commands will have no answer, since the session has ended.
+
+        Responses that waited for their turn are among them.
+        """
+        failed, self._failed = self._failed, []
+        return failed
 
     def abandon(self, event_id: str) -> None:
         """Let the answer to this command go to nobody, when it comes.
@@ -247,13 +269,19 @@ class RealtimeProtocol:
         return texts
 
     def _step(self, step: Step) -> None:
-        state = TRANSITIONS.get((self._state, step))
-        if state is None:
+        self._check_goes_on(step)
+        self._state = TRANSITIONS[self._state, step]
+
+    def _check_goes_on(self, step: Step) -> None:
+        if (self._state, step) not in TRANSITIONS:
             raise LocalProtocolError(
                 f"the session is {self._state.value}: there is no place for {step.value}; "
                 "start a new session"
             )
-        self._state = state
+
+    def _fail_all(self, reason: str) -> None:
+        self._failed += self._commands.fail_all(reason)
+        self._failed += self._turns.fail_all(reason)
 
     def _check_receivable(self) -> None:
         if (self._state, Step.VIOLATION) not in TRANSITIONS:

@@ -15,6 +15,7 @@ from ..events import (
     ResponseParams,
     UnknownEvent,
 )
+from ._acknowledgements import Failed
 from ._codec import AnyEvent
 from ._conversation import Conversation
 
@@ -70,6 +71,14 @@ class Turns:
     def withdraw(self, event_id: str) -> None:
         """Forget a response that waits for its turn."""
         self._waiting = deque(e for e in self._waiting if e.event_id != event_id)
+
+    def fail_all(self, reason: str) -> Sequence[Failed]:
+        """Forget the responses that wait for their turn, since it never comes; return them."""
+        waiting, self._waiting = self._waiting, deque()
+        return [
+            Failed(type=event.type, event_id=str(event.event_id), reason=reason, abandoned=False)
+            for event in waiting
+        ]
 
     def cancel(self, response_id: str | None) -> Sequence[ResponseCancel]:
         """Return what cancels one response, or all that run in the conversation.

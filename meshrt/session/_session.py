@@ -357,7 +357,7 @@ class RealtimeSession(Commands, metaclass=NoPublicConstructor):
         self._end = end
         self._goodbye = goodbye
         self._patience.deadline = anyio.current_time() + self._options.close_timeout
-        self._protocol.receive_text(None)
+        self._protocol.end(end.message)
         self._close_outbox(end, drain=drain)
         discard = end.kind is EndKind.OURS
         self._inbox.end(end, discard=discard)

@@ -1,11 +1,13 @@
 """Each command has its own answer, once; and an answer that is nobody's goes to nobody."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
+from meshrt.errors import RemoteProtocolError
 from meshrt.events import (
     CLIENT_EVENTS,
     UNSET,
@@ -128,6 +130,11 @@ def answered(protocol: RealtimeProtocol, *events: AnyEvent | dict[str, Any]) -> 
         assert len(settled) < 2
         found.append(settled[0].event_id if settled else None)
     return found
+
+
+def rubbish(protocol: RealtimeProtocol) -> None:
+    with pytest.raises(RemoteProtocolError):
+        protocol.receive_text("[]")
 
 
 # --- the table
@@ -416,9 +423,44 @@ def test_when_there_will_be_no_answers_those_who_wait_are_named_once() -> None:
         ledger.sent({"type": "session.update", "event_id": event_id})
     ledger.abandon("b")
     assert ledger.outstanding == ("a", "b", "c")
-    assert ledger.fail_all() == ("a", "c")
-    assert (ledger.outstanding, ledger.fail_all()) == ((), ())
+    failed = ledger.fail_all("over")
+    assert [(each.event_id, each.abandoned) for each in failed] == [
+        ("a", False),
+        ("b", True),
+        ("c", False),
+    ]
+    assert {(each.type, each.reason) for each in failed} == {("session.update", "over")}
+    assert (ledger.outstanding, ledger.fail_all("over")) == ((), ())
     assert ledger.saw(updated()) is None
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (lambda protocol: protocol.end("the line went dead"), "the line went dead"),
+        (lambda protocol: protocol.receive_text(None), "the transport has ended"),
+        (rubbish, "the other side sent text that is not a JSON object"),
+    ],
+    ids=["end", "transport", "violation"],
+)
+def test_any_end_fails_what_waits_with_its_reason(
+    end: Callable[[RealtimeProtocol], None], reason: str
+) -> None:
+    protocol = client(update(), ask())
+    assert protocol.respond(event_id="later") is None
+
+    end(protocol)
+
+    failed = protocol.failed()
+    assert [(each.type, each.event_id) for each in failed] == [
+        ("session.update", "1"),
+        ("response.create", "2"),
+        ("response.create", "later"),
+    ]
+    assert all(each.reason.startswith(reason) for each in failed)
+    assert (protocol.outstanding, protocol.settled()) == ((), [])
+    protocol.end("once more")
+    assert protocol.failed() == []
 
 
 def test_the_beta_name_of_an_update_is_answered_as_its_twin() -> None:

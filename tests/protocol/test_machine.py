@@ -167,6 +167,7 @@ class Wire(RuleBasedStateMachine):
 
         if self.try_step("client", Step.VIOLATION, fail, lambda: client.receive_text(text)):
             model.state = State.FAILED
+            self.commands_fail("client")
 
     @rule(text=st.sampled_from(["{", "[]", "{}", b"{}", b""]))
     def rubbish_reaches_the_server(self, text: str | bytes) -> None:
@@ -186,6 +187,12 @@ class Wire(RuleBasedStateMachine):
         side, model = self.sides[role], self.models[role]
         assert self.try_step(role, Step.END, lambda: side.receive_text(None))
         model.state = TRANSITIONS[model.state, Step.END]
+        self.commands_fail(role)
+
+    def commands_fail(self, role: Role) -> None:
+        side, model = self.sides[role], self.models[role]
+        assert tuple(each.event_id for each in side.failed()) == model.outstanding
+        model.commands = []
 
     def teardown(self) -> None:
         """See all that an ended session refuses, which chance alone may leave out."""

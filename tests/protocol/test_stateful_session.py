@@ -328,6 +328,9 @@ class Sides(RuleBasedStateMachine):
     def client_responds(self, inside: bool) -> None:
         params = ResponseParams(conversation="auto" if inside else "none")
         is_taken = self.books["client"].is_taken
+        if not self.may("client", Step.CLIENT_EVENT):
+            self.is_refused("client", lambda: self.client.respond(params))
+            return
         event = self.client.respond(params)
         assert (event is None) == (inside and is_taken)
         if event is None:
@@ -596,6 +599,7 @@ class Sides(RuleBasedStateMachine):
             with pytest.raises(RemoteProtocolError):
                 self.client.receive_text(text)
             self.books["client"].state = State.FAILED
+            self.expect_failures()
         else:
             self.is_refused("client", lambda: self.client.receive_text(text))
 
@@ -616,6 +620,18 @@ class Sides(RuleBasedStateMachine):
         self.sides[role].receive_text(None)
         book = self.books[role]
         book.state = TRANSITIONS[book.state, Step.END]
+        if role == "client":
+            self.expect_failures()
+
+    def expect_failures(self) -> None:
+        """See every command fail that has no answer, sent or waiting for its turn."""
+        failed = self.client.failed()
+        waiting = [event.type for event in self.waiting]
+        sent = [(event_id, event.type) for event_id, event in self.outstanding.items()]
+        assert [(each.event_id, each.type) for each in failed[: len(sent)]] == sent
+        assert [each.type for each in failed[len(sent) :]] == waiting
+        self.outstanding.clear()
+        self.waiting.clear()
 
     # What has to be true all the time
 
