@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     from .protocol import RealtimeProtocol as RealtimeProtocol, decode as decode, encode as encode
     from .session import (
         Closed as Closed,
+        Listener as Listener,
+        Liveness as Liveness,
         RealtimeMessage as RealtimeMessage,
         RealtimeSession as RealtimeSession,
+        Receipt as Receipt,
+        Statistics as Statistics,
     )
     from .transports import (
         ConnectError as ConnectError,
@@ -54,7 +58,15 @@ _NAMES_OF: Final = {
     ),
     "events": ("UNSET", "UnknownEvent"),
     "protocol": ("RealtimeProtocol", "decode", "encode"),
-    "session": ("Closed", "RealtimeMessage", "RealtimeSession"),
+    "session": (
+        "Closed",
+        "Listener",
+        "Liveness",
+        "RealtimeMessage",
+        "RealtimeSession",
+        "Receipt",
+        "Statistics",
+    ),
     "transports": (
         "ConnectError",
         "ConnectTimeout",
@@ -75,6 +87,8 @@ __all__ = (
     "ConnectionLost",
     "HandshakeRejected",
     "InternalError",
+    "Listener",
+    "Liveness",
     "LocalProtocolError",
     "MeshAPI",
     "MeshError",
@@ -84,10 +98,12 @@ __all__ = (
     "RealtimeMessage",
     "RealtimeProtocol",
     "RealtimeSession",
+    "Receipt",
     "RemoteProtocolError",
     "SessionClosed",
     "SessionExpired",
     "SlowConsumerError",
+    "Statistics",
     "UnknownEvent",
     "__version__",
     "decode",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final
 from ._secret import Secret, problem_of_key
 from .errors import ConfigurationError
 from .events import Session
-from .session import DEFAULT_BUDGET_BYTES, Connecting, SessionOptions
+from .session import DEFAULT_BUDGET_BYTES, Connecting, Liveness, SessionOptions
 from .transports import Endpoint
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ Auth: TypeAlias = Literal["query", "header", "subprotocol"]
 _BASE_URL: Final = "https://api.meshapi.ai"
 _PATH: Final = "/v1/realtime"
 _AUTHS: Final = ("query", "header", "subprotocol")
+_LIVENESS: Final = Liveness()
 _MAX_MESSAGE_BYTES: Final = 16 * 2**20  # the largest event of the server, with room to spare
 
 
@@ -126,7 +127,10 @@ class Realtime:
         buffer_bytes: int = DEFAULT_BUDGET_BYTES,
         max_message_bytes: int = _MAX_MESSAGE_BYTES,
         errors: Literal["raise", "deliver"] = "raise",
+        handler_errors: Literal["raise", "report"] = "raise",
         keep_audio_text: bool = False,
+        liveness: Liveness | None = _LIVENESS,
+        keep_alive: float | None = 30.0,
     ) -> Connecting:
         """Open a session: ``async with client.realtime.connect(model=…) as session``.
 
@@ -143,7 +147,13 @@ class Realtime:
             max_message_bytes: The largest message to accept, in bytes.
             errors: ``"raise"`` lets the iteration raise the server's errors, each once and in its
                 place; ``"deliver"`` gives them as messages.
+            handler_errors: ``"raise"`` lets what a handler raises end the session;
+                ``"report"`` logs it and goes on.
             keep_audio_text: Whether messages with audio keep their raw text as well.
+            liveness: When to ping a silent server and when to give it up: by default it is lost
+                after 15 s without any byte in a turn, and 30 s otherwise. ``None`` for never.
+            keep_alive: After how many seconds without a frame of ours to send a ping: Mesh's
+                gateway closes a session after 60 s without one. ``None`` for never.
 
         Returns:
             What ``async with`` opens. Awaiting it raises a ``LocalProtocolError`` that says so.
@@ -159,8 +169,12 @@ class Realtime:
         _check(connect_timeout=connect_timeout, close_timeout=close_timeout)
         _check(buffer_bytes=buffer_bytes, max_message_bytes=max_message_bytes)
         _check_whole(buffer_bytes=buffer_bytes, max_message_bytes=max_message_bytes)
-        if errors not in ("raise", "deliver"):
-            raise ConfigurationError('errors is "raise" or "deliver"')
+        if keep_alive is not None:
+            _check(keep_alive=keep_alive)
+        _check_one_of(("raise", "deliver"), errors=errors)
+        _check_one_of(("raise", "report"), handler_errors=handler_errors)
+        if not isinstance(liveness, Liveness | None):
+            raise ConfigurationError("liveness is a Liveness, or None to give up on nobody")
         if not isinstance(model, str) or not model:
             raise ConfigurationError('model is an id such as "openai/gpt-realtime-mini"')
         endpoint = self._client._endpoint({"model": model})
@@ -169,7 +183,10 @@ class Realtime:
             close_timeout=close_timeout,
             buffer_bytes=buffer_bytes,
             errors=errors,
+            handler_errors=handler_errors,
             keep_audio_text=keep_audio_text,
+            liveness=liveness,
+            keep_alive=keep_alive,
             redact=self._client._redact,
         )
         opening = partial(self._client._open, endpoint, max_message_bytes)
@@ -180,6 +197,12 @@ def _check(**limits: float) -> None:
     for name, value in limits.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ConfigurationError(f"{name} is a number above 0")
+
+
+def _check_one_of(words: tuple[str, ...], **choices: str) -> None:
+    for name, choice in choices.items():
+        if choice not in words:
+            raise ConfigurationError(f"{name} is {' or '.join(map(repr, words))}")
 
 
 def _check_whole(**limits: int) -> None:

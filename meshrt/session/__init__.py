@@ -1,20 +1,28 @@
 """One conversation with a realtime server, over whatever transport it is handed."""
 
 from .._public import publish
+from ._buffer import DEFAULT_BUDGET_BYTES as DEFAULT_BUDGET_BYTES
 from ._connect import Connecting as Connecting
 from ._end import Closed as Closed
-from ._listener import DEFAULT_BUDGET_BYTES as DEFAULT_BUDGET_BYTES
+from ._ledger import Receipt as Receipt
+from ._listener import Listener as Listener
+from ._liveness import Liveness as Liveness
 from ._message import RealtimeMessage as RealtimeMessage
 from ._options import SessionOptions as SessionOptions
 from ._session import RealtimeSession as RealtimeSession
+from ._statistics import Statistics as Statistics
 
 __all__ = (
     "DEFAULT_BUDGET_BYTES",
     "Closed",
     "Connecting",
+    "Listener",
+    "Liveness",
     "RealtimeMessage",
     "RealtimeSession",
+    "Receipt",
     "SessionOptions",
+    "Statistics",
 )
 
 publish(globals(), __all__)

@@ -1,68 +1,120 @@
 """Handlers in place of a loop: one task calls them, in order, one at a time."""
 
 import inspect
+import logging
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, final
+from typing import Any, Final, Literal, TypeAlias, final
 
 import anyio
+import attrs
 
 from ..errors import LocalProtocolError
-from ..events import Error
+from ..events import UNSET, Error, UnsetType
+from ..protocol import AnyEvent
+from ._buffer import Buffer
 from ._end import Closed, End, realtime_error
-from ._listener import Listener
 from ._message import RealtimeMessage
+from ._selection import Pattern, Selection
+
+_logger = logging.getLogger("meshrt.session")
 
 Handler: TypeAlias = Callable[..., Any]
 """A function, or a coroutine function; its result is awaited if it can be."""
+HandlerErrors: TypeAlias = Literal["raise", "report"]
+"""What becomes of an exception that a handler raises."""
+HANDLER_ERRORS: Final[tuple[HandlerErrors, ...]] = ("raise", "report")
 
-_NAMES: Final = ("message", "error", "close")
 _ABNORMAL_CLOSURE: Final = 1006  # RFC 6455, 7.4.1: for applications to say that no CLOSE came
+_ALL: Final = Selection(())
 
 
-def check_handler(name: str, handler: object) -> None:
-    """Refuse what can't be a handler.
+@attrs.frozen(eq=False)
+class _Registration:
+    """A handler, what it is for, and whether it is called once only."""
+
+    key: Pattern
+    handler: Handler
+    once: bool
+    selection: Selection | None
+
+    def wants(self, event: AnyEvent) -> bool:
+        if isinstance(event, Error) and self.key in ("message", "error"):
+            return self.key == "error"
+        return self.selection is not None and self.selection.wants(event)
+
+
+def registration(key: Pattern, handler: Handler, *, once: bool) -> _Registration:
+    """Check a handler and what it is to be called for.
 
     Raises:
-        LocalProtocolError: Nothing of this name is called, or the handler is no function.
+        LocalProtocolError: Nothing can be called so, or the handler is no function.
     """
-    if name not in _NAMES:
-        raise LocalProtocolError(f"there is no {name!r} to handle; there are {_NAMES}")
     if not callable(handler):
         raise LocalProtocolError(f"a handler is a function, and not {type(handler).__name__}")
+    return _Registration(key, handler, once, _selection_of(key))
+
+
+def _selection_of(key: Pattern) -> Selection | None:
+    if key in ("error", "close"):
+        return None
+    try:
+        return _ALL if key == "message" else Selection([key])
+    except LocalProtocolError as error:
+        problem = f"{error}; handlers have 'message', 'error' and 'close' as well"
+    raise LocalProtocolError(problem)
 
 
 @final
 class Callbacks:
-    """The handlers of a session and the task that calls them."""
+    """The handlers of a session and the task that calls them.
 
-    def __init__(self, budget_bytes: int) -> None:
-        self._listener = Listener(budget_bytes)
-        self._handlers: dict[str, list[Handler]] = {name: [] for name in _NAMES}
+    Attributes:
+        done: Set when no handler will be called any more.
+    """
+
+    def __init__(self, budget_bytes: int, handler_errors: HandlerErrors) -> None:
+        self._buffer = Buffer(budget_bytes)
+        self._reports = handler_errors == "report"
+        self._registered: list[_Registration] = []
         self._over = anyio.Event()
         self._closed: Closed | None = None
         self.done = anyio.Event()
 
-    def add(self, name: str, handler: Handler) -> None:
-        """Add a handler that was checked."""
-        self._handlers[name].append(handler)
-
-    def handles(self, name: str) -> bool:
-        """Whether anybody handles this."""
-        return bool(self._handlers[name])
-
-    def offer(self, message: RealtimeMessage, cost: int) -> bool:
-        """Add a message, if anybody handles it; ``False`` if they have not kept up."""
-        name = "error" if isinstance(message.event, Error) else "message"
-        return not self.handles(name) or self._listener.offer(message, cost)
-
-    def end(self, end: End, *, discard: bool) -> None:
-        """Stop calling handlers of messages, after what is buffered or at once."""
-        self._listener.end(end, discard=discard)
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be handled."""
+        return self._buffer.count
 
     @property
     def has_ended(self) -> bool:
         """Whether no more messages will be handled."""
-        return self._listener.has_ended
+        return self._buffer.has_ended
+
+    def add(self, registered: _Registration) -> None:
+        """Call a handler from now on."""
+        self._registered.append(registered)
+
+    def remove(self, key: Pattern, handler: Handler | UnsetType) -> None:
+        """Call a handler no more, or none of those for this."""
+        self._registered = [
+            r for r in self._registered if r.key != key or handler not in (UNSET, r.handler)
+        ]
+
+    def handles(self, key: Pattern) -> bool:
+        """Whether anybody handles this."""
+        return any(registered.key == key for registered in self._registered)
+
+    def wants(self, event: AnyEvent) -> bool:
+        """Whether anybody handles this event."""
+        return any(registered.wants(event) for registered in self._registered)
+
+    def offer(self, message: RealtimeMessage, cost: int) -> bool:
+        """Add a message, if anybody handles it; ``False`` if they have not kept up."""
+        return not self.wants(message.event) or self._buffer.offer(message, cost)
+
+    def end(self, end: End, *, discard: bool) -> None:
+        """Stop calling handlers of messages, after what is buffered or at once."""
+        self._buffer.end(end, discard=discard)
 
     def over(self, closed: Closed) -> None:
         """Let the handlers of the close be called."""
@@ -71,7 +123,7 @@ class Callbacks:
 
     def close(self) -> None:
         """Give up the memory."""
-        self._listener.close()
+        self._buffer.close()
 
     async def run(self) -> None:
         """Call the handlers until the session is over; what they raise comes out."""
@@ -88,25 +140,40 @@ class Callbacks:
         """Say that no more messages will be handled; where nobody handles that, fail."""
         if not self.handles("error"):
             raise error
-        await self._call("error", error)
+        await self._call_all("error", error)
 
     async def _messages(self) -> End:
-        while not isinstance(message := await self._listener.receive(), End):
-            if isinstance(message.event, Error):
-                await self._call("error", realtime_error(message.event))
-            else:
-                await self._call("message", message)
+        while not isinstance(message := await self._buffer.receive(), End):
+            for registered in tuple(self._registered):
+                if registered in self._registered and registered.wants(message.event):
+                    await self._call(registered, _argument_of(registered, message))
         return message
 
     async def _call_close(self) -> None:  # noqa: ASYNC910  the dispatcher waits elsewhere
         if self._closed is not None:
             code = self._closed.code
-            await self._call(
-                "close", _ABNORMAL_CLOSURE if code is None else code, self._closed.reason
-            )
+            code = _ABNORMAL_CLOSURE if code is None else code
+            await self._call_all("close", code, self._closed.reason)
 
-    async def _call(self, name: str, *arguments: object) -> None:  # noqa: ASYNC910  the dispatcher waits elsewhere
-        for handler in tuple(self._handlers[name]):
-            result = handler(*arguments)
+    async def _call_all(self, key: str, *arguments: object) -> None:  # noqa: ASYNC910  the dispatcher waits elsewhere
+        for registered in tuple(self._registered):
+            if registered.key == key:
+                await self._call(registered, *arguments)
+
+    async def _call(self, registered: _Registration, *arguments: object) -> None:  # noqa: ASYNC910  the dispatcher waits elsewhere
+        if registered.once:
+            self._registered.remove(registered)
+        try:
+            result = registered.handler(*arguments)
             if inspect.isawaitable(result):
                 await result
+        except Exception:
+            if not self._reports:
+                raise
+            _logger.exception("a handler of %r failed; the session goes on", registered.key)
+
+
+def _argument_of(registered: _Registration, message: RealtimeMessage) -> object:
+    if registered.key == "error" and isinstance(message.event, Error):
+        return realtime_error(message.event)
+    return message

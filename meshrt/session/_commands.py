@@ -35,7 +35,8 @@ from ..events import (
 )
 from ..protocol import AnyEvent, Prepared, RealtimeProtocol
 from ._answers import Answer, Answers
-from ._end import End, realtime_error
+from ._end import realtime_error
+from ._ledger import Receipt
 
 _E = TypeVar("_E", bound=Event)
 _TOO_LATE = "response_cancel_not_active"  # the response had ended by itself
@@ -58,7 +59,6 @@ class Commands:
 
     _protocol: RealtimeProtocol
     _answers: Answers
-    _end: End | None
 
     async def update(self, session: Session) -> SessionUpdated:
         """Change the session: only fields that are set do; a refused update changes nothing.
@@ -181,7 +181,7 @@ class Commands:
             raise answer.end.to_sender()
         return _checked(answer.event, kinds)
 
-    async def _hand_over(self, prepared: Prepared) -> None:
+    async def _hand_over(self, prepared: Prepared) -> Receipt:
         raise NotImplementedError
 
     def _check_open(self) -> None:

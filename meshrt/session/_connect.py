@@ -103,6 +103,7 @@ class Connecting(anyio.AsyncContextManagerMixin):
             released.callback(session._release)
             try:
                 await self._greet(session, tasks)
+                session._connection.start_watch(tasks)
             except BaseException:
                 await _abandon(session)  # noqa: ASYNC102  its shield has a deadline
                 raise
@@ -118,6 +119,7 @@ class Connecting(anyio.AsyncContextManagerMixin):
         session._start(tasks)
         await greeting.wait()
         _check_greeting(greeting)
+        session._expiry.note(session.conversation.expires_at)
         if self._update is not None:
             await _configure(session, self._update)
 
@@ -125,8 +127,9 @@ class Connecting(anyio.AsyncContextManagerMixin):
 async def _configure(session: RealtimeSession, update: Prepared) -> None:
     answer = session._answers.expect(update.event_id)
     await checkpoint_if_cancelled()  # it may be why there is an end
-    if session._end is not None:
-        raise _not_greeted(session._end)
+    end = session._connection.end
+    if end is not None:
+        raise _not_greeted(end)
     await session._hand_over(update)
     await answer.wait()
     if isinstance(answer.event, Error):

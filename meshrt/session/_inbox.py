@@ -5,8 +5,8 @@ from typing import final
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from ..errors import SlowConsumerError
+from ._buffer import Buffer
 from ._end import End
-from ._listener import Listener
 from ._message import RealtimeMessage
 
 
@@ -16,17 +16,32 @@ class Inbox:
 
     A program of callbacks alone never iterates, and must not die of a buffer that it does not
     know of. So a buffer that was never read is dropped, and the first read says so.
+
+    Attributes:
+        was_read: Whether somebody has read.
+        dropped: How many messages were dropped, all in all.
     """
 
     def __init__(self, budget_bytes: int) -> None:
-        self._listener = Listener(budget_bytes)
-        self._dropped = 0
+        self._buffer = Buffer(budget_bytes)
+        self._dropped = 0  # of which the next read tells
         self._dropped_bytes = 0
         self.was_read = False
+        self.dropped = 0
+
+    @property
+    def count(self) -> int:
+        """How many messages wait."""
+        return self._buffer.count
+
+    @property
+    def cost(self) -> int:
+        """What they cost, in bytes of the budget."""
+        return self._buffer.cost
 
     def offer(self, message: RealtimeMessage, cost: int) -> bool:
         """Add a message; ``False`` if a reader was there and has not kept up."""
-        if self._dropped == 0 and self._listener.offer(message, cost):
+        if self._dropped == 0 and self._buffer.offer(message, cost):
             return True
         if self.was_read:
             return False
@@ -37,11 +52,11 @@ class Inbox:
         """Let the reader see this end, after what is buffered or in place of it."""
         if discard:
             self._dropped = self._dropped_bytes = 0
-        self._listener.end(end, discard=discard)
+        self._buffer.end(end, discard=discard)
 
     def close(self) -> None:
         """Give up the memory."""
-        self._listener.close()
+        self._buffer.close()
 
     async def receive(self) -> RealtimeMessage:
         """Return the next message.
@@ -55,14 +70,15 @@ class Inbox:
         await checkpoint_if_cancelled()
         if self._dropped:
             raise self._take_loss()
-        message = await self._listener.receive()
+        message = await self._buffer.receive()
         if isinstance(message, End):
             raise message.to_reader()
         return message
 
     def _drop(self, cost: int) -> None:
-        dropped, dropped_bytes = self._listener.drop()
+        dropped, dropped_bytes = self._buffer.drop()
         self._dropped += dropped + 1
+        self.dropped += dropped + 1
         self._dropped_bytes += dropped_bytes + cost
 
     def _take_loss(self) -> SlowConsumerError:

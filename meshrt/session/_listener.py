@@ -1,104 +1,131 @@
-"""A reader's own stream of messages, with a budget of its own."""
+"""A stream of a session's messages that is somebody's own."""
 
-import math
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, final
 
 import anyio
-from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from ._end import End
+from .._public import NoPublicConstructor
+from ..protocol import AnyEvent
+from ._buffer import Buffer
+from ._end import Closed, End, EndKind
 from ._message import RealtimeMessage
+from ._selection import Selection
 
-DEFAULT_BUDGET_BYTES: Final = 16 * 2**20
-"""About 260 s of speech as it comes over the wire."""
-_SCHEDULE_BYTES: Final = 16 * 1024  # how much may be taken before others get to run
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+Overflow: TypeAlias = Literal["end", "drop_oldest_audio"]
+"""What becomes of a listener that does not keep up with its budget."""
+OVERFLOWS: Final[tuple[Overflow, ...]] = ("end", "drop_oldest_audio")
+
+_CLOSED: Final = End(
+    EndKind.OURS,
+    Closed(initiator="client", code=None, reason="", last_byte_age=0.0),
+    "this listener is closed, by close() or because its block was left; listen() gives a new one",
+)
 
 
 @final
-class Listener:
-    """Messages that wait for one reader.
+class Listener(metaclass=NoPublicConstructor):
+    """A stream of messages from ``session.listen(…)``, independent of all others.
 
-    The session's reader offers and never waits. Whoever receives waits for readiness first and
-    then takes without an await, so that a cancelled ``receive`` has taken nothing.
+    It hears from the moment it is made. Iterate over it, in one task at a time; leave its
+    ``with`` block, or call :meth:`close`, when you have heard enough.
+
+    Attributes:
+        dropped: How many messages were dropped because nobody read them in time.
+        dropped_bytes: What they cost against the budget, in bytes.
     """
 
-    def __init__(self, budget_bytes: int) -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        budget_bytes: int,
+        on_overflow: Overflow,
+        forget: "Callable[[Listener], None]",
+    ) -> None:
+        self._selection = selection
         self._budget = budget_bytes
-        self._put, self._take = anyio.create_memory_object_stream[tuple[RealtimeMessage, int]](
-            math.inf
-        )
-        self._ready = anyio.Event()
-        self._since_schedule = 0
-        self._end: End | None = None
-        self._guard = anyio.ResourceGuard("receiving from")
-        self.count = 0
-        self.cost = 0
+        self._buffer = Buffer(budget_bytes)
+        self._drops = on_overflow == "drop_oldest_audio"
+        self._forget = forget
+        self._closed = False
+        self.dropped = 0
+        self.dropped_bytes = 0
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more is added."""
-        return self._end is not None
-
-    def offer(self, message: RealtimeMessage, cost: int) -> bool:
-        """Add a message unless the budget is spent or it is over; one is always admitted."""
-        if self.cost >= self._budget or self._end is not None:
-            return False
-        self._put.send_nowait((message, cost))
-        self.count += 1
-        self.cost += cost
-        self._ready.set()
-        return True
-
-    def end(self, end: End, *, discard: bool) -> None:
-        """Let the reader see this end, after what is buffered or in place of it."""
-        if self._end is None or discard:
-            self._end = end
-        if discard:
-            self.drop()
-        self._put.close()
-        self._ready.set()
-
-    def drop(self) -> tuple[int, int]:
-        """Forget what is buffered; return how many messages that was and what they cost."""
-        dropped = (self.count, self.cost)
-        while self.count:
-            self._pop()
-        return dropped
-
-    def close(self) -> None:
-        """Give up the memory."""
-        self._put.close()
-        self._take.close()
-        self.count = self.cost = 0
-
-    async def receive(self) -> RealtimeMessage | End:
-        """Return the next message, or the end once there is none.
+    async def receive(self) -> RealtimeMessage:
+        """Return the next message.
 
         Cancelling is safe: the message is still there for the next call.
 
         Raises:
+            SlowConsumerError: It was not read in time, and has ended; the session goes on.
+            anyio.EndOfStream: The server closed, with code 1000 and no turn running.
+            SessionExpired: The server closed because the session had lasted as long as it may.
+            ConnectionLost: The session ended in any other way.
+            meshrt.transports.SessionClosed: We closed the session.
+            RemoteProtocolError: The server sent something that is not of this wire.
+            anyio.ClosedResourceError: This listener is closed.
             anyio.BusyResourceError: Another task is receiving.
         """
-        with self._guard:
-            await self._yield()
-            while not self.count:
-                if self._end is not None:
-                    await checkpoint_if_cancelled()  # it may be why there is an end
-                    return self._end
-                self._ready = anyio.Event()
-                await self._ready.wait()
-            return self._pop()
-
-    def _pop(self) -> RealtimeMessage:
-        message, cost = self._take.receive_nowait()
-        self.count -= 1
-        self.cost -= cost
-        self._since_schedule += cost
+        message = await self._buffer.receive()
+        if self._closed:
+            raise anyio.ClosedResourceError(_CLOSED.message)
+        if isinstance(message, End):
+            raise message.to_reader()
         return message
 
-    async def _yield(self) -> None:
-        if self._since_schedule >= _SCHEDULE_BYTES:
-            self._since_schedule = 0
-            await checkpoint()
-        else:
-            await checkpoint_if_cancelled()
+    def __aiter__(self) -> Self:
+        """Iterate over the messages, until the end."""
+        return self
+
+    async def __anext__(self) -> RealtimeMessage:
+        """Return the next message, as :meth:`receive` does; stop at a clean end or a close."""
+        try:
+            return await self.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            raise StopAsyncIteration from None
+
+    def close(self) -> None:
+        """Hear no more, and forget what waits; idempotent. A running iteration stops."""
+        self._closed = True
+        self._forget(self)
+        self._buffer.end(_CLOSED, discard=True)
+        self._release()
+
+    def __enter__(self) -> Self:
+        """Return the listener, which is closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: "TracebackType | None",
+    ) -> None:
+        self.close()
+
+    @property
+    def _waiting(self) -> int:
+        return self._buffer.count
+
+    def _wants(self, event: AnyEvent) -> bool:
+        return not self._buffer.has_ended and self._selection.wants(event)
+
+    def _offer(self, message: RealtimeMessage, cost: int) -> bool:
+        """Add a message if it was asked for; ``False`` if the budget is spent."""
+        if not self._wants(message.event) or self._buffer.offer(message, cost):
+            return True
+        if not self._drops:
+            return False
+        count, dropped_bytes = self._buffer.drop_oldest_audio()
+        self.dropped += count
+        self.dropped_bytes += dropped_bytes
+        return self._buffer.offer(message, cost)
+
+    def _end(self, end: End, *, discard: bool) -> None:
+        self._buffer.end(end, discard=discard)
+
+    def _release(self) -> None:
+        self._buffer.close()

@@ -10,7 +10,9 @@ from typing import Final, final
 import anyio
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
+from ..protocol import Prepared
 from ..transports import Transport
+from ._ledger import Ledger, Receipt
 
 MAX_QUEUED_EVENTS: Final = 64
 """Events that may wait before ``send`` does: more only adds delay to speech."""
@@ -22,21 +24,37 @@ _SCHEDULE_BYTES: Final = 16 * 1024  # how much may be queued before others get t
 
 @final
 class Outbox:
-    """Texts that wait for the writer, with an account of their bytes."""
+    """Texts that wait for the writer, with an account of their bytes.
+
+    Attributes:
+        ledger: How far the texts have come.
+        count: How many wait.
+        bytes: How long they are together, in characters, which on this wire are bytes but for
+            the letters beyond ASCII.
+        sent_bytes: How long those are that were sent.
+        sent_at: When something was last written, control frames included, on the loop's clock.
+        unsent: The texts that were dropped, oldest first.
+        closed: Whether nothing more is taken.
+    """
 
     def __init__(self) -> None:
         self._put, self._take = anyio.create_memory_object_stream[str](math.inf)
-        self._count = 0
-        self._bytes = 0
         self._since_schedule = 0
         self._room = anyio.Event()
         self._work = anyio.Event()
+        self._written: anyio.Event | None = None  # only while somebody waits for it
+        self.ledger = Ledger()
+        self.count = 0
+        self.bytes = 0
+        self.sent_bytes = 0
+        self.sent_at = anyio.current_time()
+        self.unsent: list[str] = []
         self.closed = False
 
     @property
     def has_room(self) -> bool:
         """Whether one more text is admitted, whatever its size: the limits are marks."""
-        return self._count < MAX_QUEUED_EVENTS and self._bytes < MAX_QUEUED_BYTES
+        return self.count < MAX_QUEUED_EVENTS and self.bytes < MAX_QUEUED_BYTES
 
     async def admit(self, size: int) -> None:
         """Wait until there is room; then put, without an await in between.
@@ -55,22 +73,26 @@ class Outbox:
             await checkpoint_if_cancelled()  # it may be why the writer closed it
 
     def put(self, text: str) -> None:
-        """Queue a text; the session's own go in without having been admitted."""
-        self._put.send_nowait(text)
-        self._count += 1
-        self._bytes += len(text)
-        self.wake()
+        """Queue a text of which nobody wants to know what becomes of it."""
+        self._queue(text)
+        self.ledger.queued += 1
+
+    def put_event(self, prepared: Prepared) -> Receipt:
+        """Queue an event, and return what will tell of it."""
+        self._queue(prepared.text)
+        return self.ledger.queue(prepared)
 
     def take(self) -> list[str]:
         """Return what to write next, up to 64 KiB or one text; empty if there is nothing."""
         batch: list[str] = []
         size = 0
-        while self._count and size < _BATCH_BYTES:
+        while self.count and size < _BATCH_BYTES:
             text = self._take.receive_nowait()
             batch.append(text)
             size += len(text)
-            self._count -= 1
-        self._bytes -= size
+            self.count -= 1
+        self.bytes -= size
+        self.ledger.taken += len(batch)
         if batch and self.has_room:
             self._room.set()
             self._room = anyio.Event()
@@ -98,23 +120,69 @@ class Outbox:
             batch = self.take()
             if batch or transport.outgoing():
                 await transport.send(batch)
+                self._wrote(batch)
             elif self.closed:
                 return  # noqa: ASYNC910  a task of its own
             else:
                 await self.wait()
 
+    async def flush(self) -> bool:
+        """Wait until all that is queued now has been sent; ``False`` if it never will be.
+
+        Cancelling is safe.
+        """
+        last = self.ledger.queued
+        await checkpoint()
+        while self.ledger.sent < last and not self.ledger.is_over:
+            self._written = self._written or anyio.Event()
+            await self._written.wait()
+        return self.ledger.sent >= last
+
     def close(self, *, drain: bool) -> int:
         """Take nothing more; return how many texts are dropped if what waits is not drained."""
         self.closed = True
-        dropped = 0
-        while self._count and not drain:
-            dropped += len(self.take())
+        dropped = 0 if drain else self._drop()
         self._put.close()
         self._room.set()
-        self.wake()
+        self._work.set()
+        return dropped
+
+    def end(self, *, lost: bool) -> int:
+        """Drop what waits, since nobody writes any more; return how many texts that is.
+
+        Args:
+            lost: Whether the connection broke, so that what the operating system held is in doubt.
+        """
+        dropped = self.close(drain=False)
+        self.ledger.is_over = True
+        self.ledger.is_lost = lost
+        self._tell_written()
         return dropped
 
     def discard(self) -> None:
-        """Give up the memory of what never left."""
+        """Give up the queue, which is empty or of no use any more."""
         self.close(drain=False)
         self._take.close()
+
+    def _queue(self, text: str) -> None:
+        self._put.send_nowait(text)
+        self.count += 1
+        self.bytes += len(text)
+        self._work.set()
+
+    def _drop(self) -> int:
+        dropped = self.count
+        self.unsent += [self._take.receive_nowait() for _ in range(dropped)]
+        self.count = self.bytes = 0
+        return dropped
+
+    def _wrote(self, batch: list[str]) -> None:
+        self.ledger.sent += len(batch)
+        self.sent_bytes += sum(map(len, batch))
+        self.sent_at = anyio.current_time()
+        self._tell_written()
+
+    def _tell_written(self) -> None:
+        if self._written is not None:
+            self._written.set()
+            self._written = None

@@ -1,15 +1,15 @@
 """One conversation with a realtime server, for as long as an ``async with`` block."""
 
-import logging
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self, final
+from typing import Any, Final, Self, final
 
 import anyio
 import anyio.abc
 from anyio.lowlevel import checkpoint
 
 from .._public import NoPublicConstructor
-from ..errors import RealtimeError, RemoteProtocolError
+from ..errors import ConfigurationError, RemoteProtocolError
 from ..events import Error, Session
 from ..protocol import (
     MAX_APPEND_BYTES,
@@ -17,27 +17,30 @@ from ..protocol import (
     Conversation,
     Prepared,
     RealtimeProtocol,
-    Settled,
+    decode,
 )
-from ..transports import ConnectionLost, Transport
+from ..transports import Transport
 from ..transports._close_codes import check_close
-from ._answers import Answers
-from ._callbacks import Callbacks, Handler, check_handler
-from ._cancellation import is_cancellation
 from ._commands import Commands
-from ._end import Closed, End, EndKind, is_expiry, realtime_error
-from ._inbox import Inbox
+from ._connection import Connection
+from ._dispatch import Dispatch
+from ._end import Closed, End, realtime_error
+from ._expiry import Expiry
+from ._handlers import Handlers
+from ._ledger import Receipt
+from ._listener import OVERFLOWS, Listener, Overflow
 from ._message import RealtimeMessage
 from ._options import SessionOptions
-from ._outbox import Outbox
+from ._selection import Pattern, Selection
+from ._statistics import Statistics
+from ._verdict import Verdict
 
-_logger = logging.getLogger("meshrt.session")
-_CLOSE_NORMAL = 1000
-_CLOSE_TOO_SLOW = 1008  # RFC 6455, 7.4.1: "policy", where no other code fits
+# Audio that was sent this long ago makes a session active yet.
+_AUDIO_S: Final = 5.0
 
 
 @final
-class RealtimeSession(Commands, metaclass=NoPublicConstructor):
+class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
     """A session comes from ``async with client.realtime.connect(model=…) as session``.
 
     One task of it reads the wire and one writes it. Yours hand over and take what is there, so
@@ -48,22 +51,25 @@ class RealtimeSession(Commands, metaclass=NoPublicConstructor):
     def __init__(
         self, transport: Transport, protocol: RealtimeProtocol, options: SessionOptions
     ) -> None:
-        self._transport = transport
         self._protocol = protocol
         self._options = options
-        self._outbox = Outbox()
-        self._inbox = Inbox(options.buffer_bytes)
-        self._callbacks: Callbacks | None = None
-        self._answers = Answers()
-        self._last_error: RealtimeError | None = None
-        self._end: End | None = None
-        self._goodbye: tuple[int, str] = (1000, "")
-        self._patience = anyio.CancelScope()  # with the writer, from the end of the session on
-        self._reader_done = anyio.Event()
-        self._gone = anyio.Event()
+        self._began_at = anyio.current_time()
+        self._audio_at = -math.inf
+        self._expiry = Expiry(options.wall_clock)
+        self._verdict = Verdict(transport, protocol, self._expiry, options.redact)
+        self._dispatch = Dispatch(options, self._verdict)
+        self._answers = self._dispatch.answers
+        self._connection = Connection(
+            transport,
+            options,
+            self._verdict,
+            take=self._take,
+            on_end=self._on_end,
+            is_active=self._is_active,
+        )
+        self._outbox = self._connection.outbox
         self._tasks: anyio.abc.TaskGroup | None = None
         self._handler_failure: BaseException | None = None
-        transport.wake = self._outbox.wake
 
     @property
     def id(self) -> str | None:
@@ -83,9 +89,27 @@ class RealtimeSession(Commands, metaclass=NoPublicConstructor):
     @property
     def closed(self) -> Closed | None:
         """How the session ended; ``None`` while it goes on."""
-        return self._end.closed if self._end else None
+        end = self._connection.end
+        return end.closed if end else None
 
-    async def send(self, event: AnyEvent | Mapping[str, Any], *, strict: bool = True) -> None:
+    @property
+    def unsent(self) -> tuple[AnyEvent, ...]:
+        """The events that were queued and certainly did not leave, oldest first.
+
+        Empty while the session goes on. What was being written when the connection broke is not
+        among them: nobody knows what became of it.
+        """
+        return tuple(map(decode, self._outbox.unsent))
+
+    @property
+    def expires_in(self) -> float | None:
+        """How long the session may yet last, in seconds; ``None`` if the server did not say.
+
+        By the server's ``expires_at`` as the session began, and the loop's clock since.
+        """
+        return self._expiry.left
+
+    async def send(self, event: AnyEvent | Mapping[str, Any], *, strict: bool = True) -> Receipt:
         """Send one event, typed or as a mapping.
 
         It returns when the event is queued; the session's writer sends what is queued at once.
@@ -99,6 +123,9 @@ class RealtimeSession(Commands, metaclass=NoPublicConstructor):
                 goes out as it is, with an ``event_id`` if it had none.
             strict: ``False`` leaves out the checks against the known shape of the wire.
 
+        Returns:
+            What tells whether the event was sent.
+
         Raises:
             LocalProtocolError: It is not an event that may be sent; nothing was.
             meshrt.transports.SessionClosed: We had closed the session.
@@ -106,7 +133,33 @@ class RealtimeSession(Commands, metaclass=NoPublicConstructor):
             Exception: What else had ended it, as :meth:`receive` says.
         """
         self._check_open()
-        await self._hand_over(self._protocol.prepare(event, strict=strict))
+        return await self._hand_over(self._protocol.prepare(event, strict=strict))
+
+    def send_nowait(self, event: AnyEvent | Mapping[str, Any], *, strict: bool = True) -> Receipt:
+        """Send one event if there is room for it in the queue, as :meth:`send` does.
+
+        Raises:
+            anyio.WouldBlock: The queue is full; nothing was sent, and nothing has changed.
+            Exception: What :meth:`send` raises.
+        """
+        self._check_open()
+        prepared = self._protocol.prepare(event, strict=strict)
+        if not self._outbox.has_room:
+            raise anyio.WouldBlock
+        return self._queue(prepared)
+
+    async def flush(self) -> None:
+        """Wait until all that is queued now is sent: taken by the operating system.
+
+        Cancelling is safe: what is queued is sent all the same.
+
+        Raises:
+            meshrt.transports.SessionClosed: We closed the session first.
+            ConnectionLost: The server or the network ended it first.
+            Exception: What else ended it first, as :meth:`receive` says.
+        """
+        if not await self._outbox.flush():
+            self._check_open()
 
     async def send_audio(self, audio: bytes | bytearray | memoryview) -> None:  # noqa: ASYNC910  a chunk or a checkpoint
         """Append audio to the server's input buffer.
@@ -149,7 +202,7 @@ class RealtimeSession(Commands, metaclass=NoPublicConstructor):
             SlowConsumerError: Too much was waiting to be read.
             anyio.BusyResourceError: Another task is receiving.
         """
-        message = await self._inbox.receive()
+        message = await self._dispatch.inbox.receive()
         if isinstance(message.event, Error) and self._options.errors == "raise":
             raise realtime_error(message.event)
         return message
@@ -167,38 +220,73 @@ class RealtimeSession(Commands, metaclass=NoPublicConstructor):
         except anyio.ClosedResourceError:
             raise StopAsyncIteration from None
 
-    def on(self, name: Literal["message", "error", "close"], handler: Handler) -> Self:
-        """Call a handler for what comes from now on; returns the session, for the next ``on``.
+    def listen(
+        self,
+        *patterns: Pattern,
+        buffer: int | None = None,
+        on_overflow: Overflow = "end",
+    ) -> Listener:
+        """Open a stream of messages of your own, which takes nothing from any other.
 
-        Handlers are called in order, one at a time, by a task of the session; they may be
-        coroutine functions. What one raises ends the session and leaves its ``async with``.
+        All streams see the same order; iterating over the session is one of them. An ``error``
+        of the server comes as a message, to those who asked for it.
 
         Args:
-            name: ``"message"`` calls ``handler(message)``, ``"error"`` calls
-                ``handler(error)`` with a :class:`~meshrt.errors.RealtimeError`, ``"close"`` calls
-                ``handler(code, reason)``, with 1006 where no CLOSE came.
-            handler: What to call.
+            patterns: What to hear: the class of an event, its wire name, or a wire name with
+                ``*`` such as ``"response.*"``; without any, everything. A class is for events
+                that fit it; a name is for every event of that name.
+            buffer: What may wait to be read, in bytes; by default the session's ``buffer_bytes``.
+            on_overflow: ``"end"`` ends the listener with ``SlowConsumerError`` when that is
+                spent; ``"drop_oldest_audio"`` forgets audio first, and counts it.
+
+        Returns:
+            A listener that hears from now on; close it, or use it as ``with session.listen(…)``.
 
         Raises:
-            LocalProtocolError: There is no such name, or the handler is no function.
-            meshrt.transports.SessionClosed: The block was left; or, in its place, what had ended
-                the session before.
+            LocalProtocolError: A pattern is neither a name nor the class of a server's event.
+            ConfigurationError: An option can't be used.
         """
-        check_handler(name, handler)
-        if self._tasks is None:
-            self._check_open()  # it is not: the block was left, and nobody calls handlers
-        callbacks = self._callbacks or Callbacks(self._options.buffer_bytes)
-        callbacks.add(name, handler)
-        if self._callbacks is None:
-            self._start_callbacks(callbacks)
-        return self
+        if on_overflow not in OVERFLOWS:
+            raise ConfigurationError(f"on_overflow is one of {OVERFLOWS}")
+        if buffer is not None and (type(buffer) is not int or buffer < 1):
+            raise ConfigurationError("buffer is a whole number of bytes above 0")
+        budget = self._options.buffer_bytes if buffer is None else buffer
+        listener = self._dispatch.listen(Selection(patterns), budget, on_overflow)
+        if self._connection.end is not None:
+            listener._end(self._connection.end, discard=True)
+        return listener
+
+    def statistics(self) -> Statistics:
+        """Return what the session has done and holds, as of now."""
+        outbox, ledger, dispatch = self._outbox, self._outbox.ledger, self._dispatch
+        now = anyio.current_time()
+        return Statistics(
+            age=now - self._began_at,
+            expires_in=self._expiry.left,
+            queued=outbox.count,
+            queued_bytes=outbox.bytes,
+            sent=ledger.sent,
+            sent_bytes=outbox.sent_bytes,
+            unsent=len(outbox.unsent),
+            received=dispatch.received,
+            received_bytes=dispatch.received_bytes,
+            dropped=dispatch.dropped,
+            waiting=dispatch.inbox.count,
+            waiting_bytes=dispatch.inbox.cost,
+            waiting_handlers=dispatch.callbacks.waiting if dispatch.callbacks else 0,
+            waiting_listeners=sum(listener._waiting for listener in dispatch.listeners),
+            commands=len(self._protocol.outstanding),
+            last_received_age=self._connection.silence,
+            last_sent_age=now - outbox.sent_at,
+        )
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Send what is queued and a CLOSE frame, and wait for the server's, but not for long.
 
         All of it takes at most ``close_timeout``; then the connection is cut. Running iterations
-        stop, later calls raise ``SessionClosed``. Idempotent: a second call waits
-        for the first. Leaving the ``async with`` block does the same.
+        stop, later calls raise ``SessionClosed``. What did not leave is in :attr:`unsent`; await
+        :meth:`flush` first if it matters. Idempotent: a second call waits for the first. Leaving
+        the ``async with`` block does the same.
 
         Cancelled, it cuts the connection at once and leaves nothing behind.
 
@@ -210,167 +298,68 @@ class RealtimeSession(Commands, metaclass=NoPublicConstructor):
             LocalProtocolError: The code may not be sent; the session goes on.
         """
         check_close(code, reason)
-        self._finish(self._ours(code, reason), goodbye=(code, reason), drain=True)
-        try:
-            with anyio.move_on_after(self._options.close_timeout):
-                await self._gone.wait()
-        finally:
-            if not self._gone.is_set():
-                with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1):
-                    await self._transport.abort()
+        self._connection.finish(self._verdict.ours(code, reason), drain=True)
+        await self._connection.close()
 
     def _start(self, tasks: anyio.abc.TaskGroup) -> None:
         self._tasks = tasks
-        tasks.start_soon(self._read, name="meshrt reader")
-        tasks.start_soon(self._write, name="meshrt writer")
+        self._connection.start(tasks)
 
     async def _leave(self, *, drain: bool) -> None:
         """Close at the end of the block, and let the handlers of the close run, in time."""
-        self._finish(self._ours(1000, ""), goodbye=(1000, ""), drain=drain)
+        self._connection.finish(self._verdict.ours(1000, ""), drain=drain)
         with anyio.move_on_after(self._options.close_timeout):
-            await self.close()
-            if self._callbacks is not None:
-                await self._callbacks.done.wait()
+            await self._connection.close()
+            if self._dispatch.callbacks is not None:
+                await self._dispatch.callbacks.done.wait()
 
     async def _abandon(self) -> None:
-        """End without ceremony: under cancellation, or where no session came about."""
-        self._finish(self._ours(None, ""), goodbye=(1000, ""))
-        await self._transport.abort()
+        await self._connection.abandon()
 
-    async def _hand_over(self, prepared: Prepared) -> None:
+    async def _hand_over(self, prepared: Prepared) -> Receipt:
         await self._outbox.admit(len(prepared.text))
         self._check_open()
-        self._outbox.put(self._protocol.advance(prepared))
+        return self._queue(prepared)
+
+    def _queue(self, prepared: Prepared) -> Receipt:
+        self._protocol.advance(prepared)
+        if prepared.audio_bytes:
+            self._audio_at = anyio.current_time()
+        return self._outbox.put_event(prepared)
 
     def _check_open(self) -> None:
-        if self._end is not None:
-            raise self._end.to_sender()
+        self._connection.check_open()
 
-    async def _read(self) -> None:  # noqa: ASYNC910  a task of its own
-        """Drain the wire, whoever reads or does not, until it ends."""
-        try:
-            while True:
-                for message in await self._transport.receive():
-                    self._take(message)
-        except anyio.EndOfStream:
-            self._closed_by_server()
-        except RemoteProtocolError as error:
-            self._violated(error)
-        except (ConnectionLost, anyio.ClosedResourceError) as error:
-            self._lost(error)
-        except Exception as error:  # noqa: BLE001  a task of ours records, and never raises
-            self._broke(error)
-        finally:
-            self._reader_done.set()
-
-    async def _write(self) -> None:
-        """Write what is queued, all of it at a time, and at last the goodbye."""
-        try:
-            with self._patience:
-                await self._outbox.write_to(self._transport)
-                await self._transport.aclose(*self._goodbye)
-                await self._reader_done.wait()
-        except (ConnectionLost, anyio.ClosedResourceError) as error:
-            await self._failed_to_write(error)
-        except Exception as error:  # noqa: BLE001  a task of ours records, and never raises
-            self._broke(error)
-        finally:
-            # Cancelled from outside or cut while it was stuck: from here on nobody writes.
-            end = self._finish(self._ours(None, ""), goodbye=(1000, ""))
-            self._close_outbox(end, drain=False)
-            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1):
-                await self._transport.abort()
-            self._gone.set()
-
-    async def _failed_to_write(self, error: Exception) -> None:
-        """Let the reader say why first: a CLOSE that came knows more than a failed write."""
-        with anyio.move_on_after(self._options.close_timeout):
-            await self._reader_done.wait()
-        self._lost(error)
+    def _is_active(self) -> bool:
+        """Tell whether silence would be noticed: in a turn, and while we talk."""
+        talks = anyio.current_time() - self._audio_at <= _AUDIO_S
+        return talks or self._protocol.turn_in_flight
 
     def _take(self, message: str | bytes) -> None:
-        if self._end is not None:
-            return None
+        """Advance the state by a message, and let all hear of it."""
+        if self._connection.end is not None:
+            return
         if isinstance(message, str):
             message = self._options.redact(message)
         try:
             self._protocol.receive_text(message)
         except RemoteProtocolError as error:
-            return self._violated(error)
+            self._connection.finish(self._verdict.violated(error))
+            return
         settled = self._protocol.settled()
+        for each in settled:
+            self._outbox.ledger.acknowledge(each.event_id)
         for event in self._protocol.events():
-            self._dispatch(event, settled, str(message))
+            end = self._dispatch.take(event, settled, str(message))
+            if end is not None:
+                self._connection.finish(end)
         for text in self._protocol.to_send():
             if not self._outbox.closed:
                 self._outbox.put(text)
-        return None
 
-    def _dispatch(self, event: AnyEvent, settled: Sequence[Settled], text: str) -> None:
-        """Serve those who wait for an answer before those who read."""
-        self._last_error = realtime_error(event) if isinstance(event, Error) else None
-        if self._answers.offer(event, settled):
-            return
-        if isinstance(event, Error):
-            self._log_if_unheard(event)
-        message = RealtimeMessage(event)
-        if message.audio is None or self._options.keep_audio_text:
-            message = RealtimeMessage(event, text)
-        self._deliver(message, 2 * len(text) + 512)
-
-    def _deliver(self, message: RealtimeMessage, cost: int) -> None:
-        callbacks = self._callbacks
-        if callbacks and not callbacks.has_ended and not callbacks.offer(message, cost):
-            callbacks.end(self._too_slow("the handlers"), discard=False)
-        if not self._inbox.offer(message, cost):
-            end = self._too_slow("the iteration")
-            self._finish(end, goodbye=(_CLOSE_TOO_SLOW, "slow consumer"))
-
-    def _log_if_unheard(self, event: Error) -> None:
-        handled = self._callbacks is not None and self._callbacks.handles("error")
-        if not (handled or self._inbox.was_read):
-            _logger.warning("the server reported an error: %.200a", str(realtime_error(event)))
-
-    def _start_callbacks(self, callbacks: Callbacks) -> None:
-        self._callbacks = callbacks
-        if self._end is not None:
-            callbacks.end(self._end, discard=True)
-            callbacks.over(self._end.closed)
-        if self._tasks is not None:
-            self._tasks.start_soon(self._call_back, callbacks, name="meshrt callbacks")
-
-    async def _call_back(self, callbacks: Callbacks) -> None:  # noqa: ASYNC910  a task of its own
-        try:
-            await callbacks.run()
-        except anyio.get_cancelled_exc_class():
-            raise
-        except BaseException as error:  # it is the user's, and is raised outside
-            if is_cancellation(error):
-                raise
-            self._handler_failure = error
-            if self._tasks is not None:
-                self._tasks.cancel_scope.cancel("a handler failed")
-
-    def _finish(self, end: End, *, goodbye: tuple[int, str], drain: bool = False) -> End:
-        """End the session, if nothing has ended it before: the first reason wins."""
-        if self._end is not None:
-            return self._end
-        self._end = end
-        self._goodbye = goodbye
-        self._patience.deadline = anyio.current_time() + self._options.close_timeout
+    def _on_end(self, end: End) -> None:
         self._protocol.end(end.message)
-        self._close_outbox(end, drain=drain)
-        discard = end.kind is EndKind.OURS
-        self._inbox.end(end, discard=discard)
-        if self._callbacks is not None:
-            self._callbacks.end(end, discard=discard)
-            self._callbacks.over(end.closed)
-        self._answers.ended(end)
-        return end
-
-    def _close_outbox(self, end: End, *, drain: bool) -> None:
-        dropped = self._outbox.close(drain=drain)
-        if dropped:
-            _logger.warning("%d queued events were not sent: %s", dropped, end.message)
+        self._dispatch.end(end)
 
     def _take_failure(self) -> BaseException | None:
         failure, self._handler_failure = self._handler_failure, None
@@ -379,74 +368,8 @@ class RealtimeSession(Commands, metaclass=NoPublicConstructor):
     def _release(self) -> None:
         """Give up the memory, when the block is left and all tasks are done."""
         self._tasks = None
-        self._outbox.discard()
-        self._inbox.close()
-        if self._callbacks is not None:
-            self._callbacks.close()
-
-    def _picture(
-        self, initiator: Literal["client", "server", "network"], code: int | None, reason: str
-    ) -> Closed:
-        return Closed(
-            initiator=initiator,
-            code=code,
-            reason=reason,
-            last_byte_age=anyio.current_time() - self._transport.last_byte_at,
-            error=self._last_error if initiator != "client" else None,
-        )
-
-    def _ours(self, code: int | None, reason: str) -> End:
-        """Say that we ended it; without a code, that we cut it off."""
-        return End(
-            EndKind.OURS,
-            self._picture("client", code, reason),
-            "this session is closed, by close() or because its `async with` block was left; "
-            "connect again for a new one",
-        )
-
-    def _closed_by_server(self) -> None:
-        code = self._transport.close_code
-        reason = self._options.redact(self._transport.close_reason)
-        closed = self._picture("server", code, reason)
-        kind = EndKind.LOST
-        if is_expiry(code, reason, closed.error):
-            kind = EndKind.EXPIRED
-        elif code == _CLOSE_NORMAL and not self._protocol.turn_in_flight:
-            kind = EndKind.CLEAN
-        said = f": {reason[:200]!a}" if reason else ""
-        message = f"the server closed the session with code {code}{said}{self._aftermath(closed)}"
-        self._finish(End(kind, closed, message), goodbye=(1000, ""))
-
-    def _aftermath(self, closed: Closed) -> str:
-        """Say what was cut, what the server objected to, and what to do."""
-        turn = ", in the middle of a response" if self._protocol.turn_in_flight else ""
-        error = f", after the error {str(closed.error)[:200]!a}" if closed.error else ""
-        return f"{turn}{error}; connect again for a new session"
-
-    def _lost(self, error: Exception) -> None:
-        closed = self._picture("network", None, "")
-        kind = EndKind.EXPIRED if is_expiry(None, "", closed.error) else EndKind.LOST
-        message = f"the connection broke without a CLOSE frame{self._aftermath(closed)}: {error}"
-        self._finish(End(kind, closed, message, error), goodbye=(1000, ""))
-
-    def _violated(self, error: RemoteProtocolError) -> None:
-        closed = self._picture("client", error.close_code, "")
-        self._finish(End(EndKind.VIOLATION, closed, str(error)), goodbye=(error.close_code, ""))
-
-    def _too_slow(self, who: str) -> End:
-        closed = self._picture("client", _CLOSE_TOO_SLOW, "slow consumer")
-        message = (
-            f"{who} did not keep up with the server: more than {self._options.buffer_bytes} bytes "
-            "were waiting. Read in a task of its own and do slow work elsewhere, or raise "
-            "`buffer_bytes`"
-        )
-        return End(EndKind.SLOW, closed, message)
-
-    def _broke(self, error: Exception) -> None:
-        _logger.error("a bug in meshrt; please report it", exc_info=error)
-        closed = self._picture("client", 1011, "")
-        message = f"a bug in meshrt; please report it: {type(error).__name__}: {error}"
-        self._finish(End(EndKind.BUG, closed, message, error), goodbye=(1011, ""))
+        self._connection.release()
+        self._dispatch.close()
 
 
 def _split(

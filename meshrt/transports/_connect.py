@@ -17,6 +17,7 @@ from ._endpoint import Endpoint
 from ._errors import ConnectError
 from ._handshake import shake_hands
 from ._opening import Auth, Opening
+from ._tcp import keep_alive
 from ._tls import default_ssl_context
 from ._websocket import WebSocketTransport
 
@@ -112,7 +113,7 @@ async def _connect(
 async def _open_tcp(opening: Opening) -> ByteStream:
     endpoint = opening.endpoint
     try:
-        return await anyio.connect_tcp(endpoint.host, endpoint.port)
+        stream = await anyio.connect_tcp(endpoint.host, endpoint.port)
     except gaierror as error:
         raise ConnectError(
             f"the host {endpoint.host} was not found ({_why(error)}): check base_url and the "
@@ -123,6 +124,8 @@ async def _open_tcp(opening: Opening) -> ByteStream:
             f"no connection to {opening.place} ({_why(error.__cause__ or error)}): is the server "
             "running, and does a firewall let you through?",
         ) from None
+    keep_alive(stream)
+    return stream
 
 
 async def _open_tls(stream: ByteStream, opening: Opening, context: ssl.SSLContext) -> TLSStream:

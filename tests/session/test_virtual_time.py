@@ -155,5 +155,5 @@ async def test_a_writer_that_is_stuck_when_the_server_closes_is_cut_in_time() ->
             with pytest.raises(ConnectionLost):
                 async for _ in session:
                     pass
-            await session._gone.wait()
+            await session._connection.gone.wait()
             assert anyio.current_time() - began == pytest.approx(2)

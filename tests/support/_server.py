@@ -31,6 +31,7 @@ class ScriptedServer(anyio.AsyncContextManagerMixin):
         max_batches: How many writes of either side may wait unread.
         reads: Whether it reads from the start.
         answers_close: Whether it answers a CLOSE; OpenAI's does not.
+        answers_pings: Whether it answers a ping, as every server has to.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class ScriptedServer(anyio.AsyncContextManagerMixin):
         max_batches: int | None = None,
         reads: bool = True,
         answers_close: bool = True,
+        answers_pings: bool = True,
     ) -> None:
         self._greeting = greeting or ((created(),) if greets else ())
         self._max_batches = max_batches
         self._answers_close = answers_close
+        self._answers_pings = answers_pings
         self._writing = anyio.Lock()
         self._reading = anyio.Event()
         self._changed = anyio.Event()
@@ -66,6 +69,8 @@ class ScriptedServer(anyio.AsyncContextManagerMixin):
             if self._greeting:
                 await self.say(*self._greeting)
             tasks.start_soon(self._serve)
+            if self._answers_pings:
+                tasks.start_soon(self._answer_pings)
             yield self
             tasks.cancel_scope.cancel()
         await self.transport.abort()
@@ -124,6 +129,16 @@ class ScriptedServer(anyio.AsyncContextManagerMixin):
     def heard_types(self) -> list[str]:
         """Return the wire names of what the client has said so far."""
         return [event.type for event in self.events]
+
+    async def _answer_pings(self) -> None:
+        """Send control frames as they fall due; the memory's reader says when."""
+        while True:
+            due = anyio.Event()
+            self.transport.wake = due.set
+            await due.wait()
+            if self.transport.close_code is None:  # whether to answer that is the test's choice
+                with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    await self.say()
 
     async def _serve(self) -> None:
         await self._reading.wait()

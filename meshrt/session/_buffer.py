@@ -1,0 +1,157 @@
+"""Messages that wait for one reader, with a budget of their own."""
+
+import math
+from collections import deque
+from typing import Final, final
+
+import anyio
+import attrs
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+
+from ._end import End
+from ._message import RealtimeMessage
+
+DEFAULT_BUDGET_BYTES: Final = 16 * 2**20
+"""About 260 s of speech as it comes over the wire."""
+_SCHEDULE_BYTES: Final = 16 * 1024  # how much may be taken before others get to run
+_MAX_GAPS: Final = 1024
+
+
+@attrs.define(eq=False)
+class _Entry:
+    """A message and what it costs; ``None`` in place of one that was taken or dropped."""
+
+    message: RealtimeMessage | None
+    cost: int
+
+
+@final
+class Buffer:
+    """Messages that wait for one reader.
+
+    The session's reader offers and never waits. Whoever receives waits for readiness first and
+    then takes without an await, so that a cancelled ``receive`` has taken nothing.
+
+    Attributes:
+        count: How many messages wait.
+        cost: What they cost together, in bytes of the budget.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget = budget_bytes
+        self._put, self._take = anyio.create_memory_object_stream[_Entry](math.inf)
+        self._ready = anyio.Event()
+        self._since_schedule = 0
+        self._end: End | None = None
+        self._guard = anyio.ResourceGuard("receiving from")
+        self._audio: deque[_Entry] = deque()
+        self._gaps = 0
+        self.count = 0
+        self.cost = 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more is added."""
+        return self._end is not None
+
+    def offer(self, message: RealtimeMessage, cost: int) -> bool:
+        """Add a message unless the budget is spent or it is over; one is always admitted."""
+        if self.cost >= self._budget or self._end is not None:
+            return False
+        entry = _Entry(message, cost)
+        self._put.send_nowait(entry)
+        if message.audio is not None:
+            self._audio.append(entry)
+        self.count += 1
+        self.cost += cost
+        self._ready.set()
+        return True
+
+    def end(self, end: End, *, discard: bool) -> None:
+        """Let the reader see this end, after what is buffered or in place of it."""
+        if self._end is None or discard:
+            self._end = end
+        if discard:
+            self.drop()
+        self._put.close()
+        self._ready.set()
+
+    def drop(self) -> tuple[int, int]:
+        """Forget what is buffered; return how many messages that was and what they cost."""
+        dropped = (self.count, self.cost)
+        while self.count:
+            self._pop()
+        return dropped
+
+    def drop_oldest_audio(self) -> tuple[int, int]:
+        """Forget audio, the oldest first, until one more message is admitted or none is left.
+
+        Returns:
+            How many messages that was and what they cost.
+        """
+        before = (self.count, self.cost)
+        while self._audio and self.cost >= self._budget:
+            entry = self._audio.popleft()
+            entry.message = None
+            self.count -= 1
+            self.cost -= entry.cost
+            self._gaps += 1
+        self._close_gaps()
+        return before[0] - self.count, before[1] - self.cost
+
+    def close(self) -> None:
+        """Give up the memory."""
+        self._put.close()
+        self._take.close()
+        self._audio.clear()
+        self.count = self.cost = self._gaps = 0
+
+    async def receive(self) -> RealtimeMessage | End:
+        """Return the next message, or the end once there is none.
+
+        Cancelling is safe: the message is still there for the next call.
+
+        Raises:
+            anyio.BusyResourceError: Another task is receiving.
+        """
+        with self._guard:
+            await self._yield()
+            while not self.count:
+                if self._end is not None:
+                    await checkpoint_if_cancelled()  # it may be why there is an end
+                    return self._end
+                self._ready = anyio.Event()
+                await self._ready.wait()
+            return self._pop()
+
+    def _pop(self) -> RealtimeMessage:
+        while True:
+            entry = self._take.receive_nowait()
+            if entry.message is not None:
+                return self._taken(entry, entry.message)
+            self._gaps -= 1
+
+    def _taken(self, entry: _Entry, message: RealtimeMessage) -> RealtimeMessage:
+        if self._audio and self._audio[0] is entry:
+            self._audio.popleft()
+        self.count -= 1
+        self.cost -= entry.cost
+        self._since_schedule += entry.cost
+        return message
+
+    def _close_gaps(self) -> None:
+        """Let what was dropped cost no memory; now and then, since it takes time."""
+        if self._gaps <= self.count + _MAX_GAPS:
+            return
+        entries = [self._take.receive_nowait() for _ in range(self.count + self._gaps)]
+        self._gaps = 0
+        for entry in entries:
+            if entry.message is not None:
+                self._put.send_nowait(entry)
+
+    async def _yield(self) -> None:
+        if self._since_schedule >= _SCHEDULE_BYTES:
+            self._since_schedule = 0
+            await checkpoint()
+        else:
+            await checkpoint_if_cancelled()

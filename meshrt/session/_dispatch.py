@@ -1,0 +1,114 @@
+"""From the wire to everybody who waits for it: commands first, then those who listen."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, final
+
+from ..events import Error
+from ..protocol import AnyEvent, Settled
+from ._answers import Answers
+from ._end import End, EndKind, realtime_error
+from ._inbox import Inbox
+from ._listener import Listener, Overflow
+from ._message import RealtimeMessage
+from ._options import SessionOptions
+from ._selection import Selection
+from ._verdict import Verdict
+
+if TYPE_CHECKING:
+    from ._callbacks import Callbacks
+
+_logger = logging.getLogger("meshrt.session")
+
+
+@final
+class Dispatch:
+    """Everybody who hears what comes; each has a budget of its own, and none stalls another.
+
+    Attributes:
+        answers: Those who wait for the answer to a command.
+        inbox: The iteration.
+        callbacks: The handlers, once there are some.
+        listeners: All other listeners that are open.
+        received: How many events came.
+        received_bytes: How long they were, in characters.
+    """
+
+    def __init__(self, options: SessionOptions, verdict: Verdict) -> None:
+        self._options = options
+        self._verdict = verdict
+        self.answers = Answers()
+        self.inbox = Inbox(options.buffer_bytes)
+        self.callbacks: Callbacks | None = None
+        self.listeners: list[Listener] = []
+        self.received = 0
+        self.received_bytes = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many messages the iteration and the open listeners have dropped."""
+        return self.inbox.dropped + sum(listener.dropped for listener in self.listeners)
+
+    def listen(self, selection: Selection, budget_bytes: int, on_overflow: Overflow) -> Listener:
+        """Open a listener."""
+        listener = Listener._create(selection, budget_bytes, on_overflow, self._forget)
+        self.listeners.append(listener)
+        return listener
+
+    def take(self, event: AnyEvent, settled: Sequence[Settled], text: str) -> End | None:
+        """Give an event to all whom it concerns; return the end that it comes to, if it does."""
+        self.received += 1
+        self.received_bytes += len(text)
+        error = realtime_error(event) if isinstance(event, Error) else None
+        self._verdict.last_error = error
+        if self.answers.offer(event, settled):
+            return None
+        message = RealtimeMessage(event)
+        if message.audio is None or self._options.keep_audio_text:
+            message = RealtimeMessage(event, text)
+        if error is not None and not self._is_heard(message):
+            _logger.warning("the server reported an error: %.200a", str(error))
+        return self._deliver(message, 2 * len(text) + 512)
+
+    def end(self, end: End) -> None:
+        """Let all hear of the end: after what they have not read yet, unless it is our own."""
+        discard = end.kind is EndKind.OURS
+        self.inbox.end(end, discard=discard)
+        for listener in self.listeners:
+            listener._end(end, discard=discard)
+        if self.callbacks is not None:
+            self.callbacks.end(end, discard=discard)
+            self.callbacks.over(end.closed)
+        self.answers.ended(end)
+
+    def close(self) -> None:
+        """Give up the memory."""
+        self.inbox.close()
+        for listener in self.listeners:
+            listener._release()
+        self.listeners.clear()
+        if self.callbacks is not None:
+            self.callbacks.close()
+
+    def _deliver(self, message: RealtimeMessage, cost: int) -> End | None:
+        budget = self._options.buffer_bytes
+        callbacks = self.callbacks
+        if callbacks and not callbacks.has_ended and not callbacks.offer(message, cost):
+            callbacks.end(self._verdict.too_slow("the handlers", budget), discard=False)
+        for listener in self.listeners:
+            if not listener._offer(message, cost):
+                listener._end(
+                    self._verdict.too_slow("a listener", listener._budget), discard=False
+                )
+        if self.inbox.offer(message, cost):
+            return None
+        return self._verdict.too_slow("the iteration", budget)
+
+    def _is_heard(self, message: RealtimeMessage) -> bool:
+        """Tell whether anybody will see an error."""
+        handled = self.callbacks is not None and self.callbacks.wants(message.event)
+        listened = any(listener._wants(message.event) for listener in self.listeners)
+        return self.inbox.was_read or handled or listened
+
+    def _forget(self, listener: Listener) -> None:
+        self.listeners = [other for other in self.listeners if other is not listener]

@@ -1,0 +1,142 @@
+"""Whether the server is still there: any byte that comes says so."""
+
+from collections.abc import Callable
+from typing import Final, final
+
+import anyio
+import attrs
+
+from ..errors import ConfigurationError
+from ..transports import Transport
+
+# A blocked event loop is not a dead peer: before the verdict the reader gets to read once more.
+_LAST_LOOK_S: Final = 0.25
+
+
+def _check(_liveness: object, field: "attrs.Attribute[float]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ConfigurationError(f"{field.name} is a number of seconds above 0")
+
+
+def _check_order(liveness: "Liveness") -> None:
+    for ping, dead in (("ping_active", "dead_active"), ("ping_idle", "dead_idle")):
+        if not getattr(liveness, ping) + _LAST_LOOK_S < getattr(liveness, dead):
+            raise ConfigurationError(
+                f"{dead} must be more than {ping} and {_LAST_LOOK_S} s, or no answer could come "
+                "in time"
+            )
+
+
+@attrs.frozen(kw_only=True)
+class Liveness:
+    """When silence becomes suspicious, and when it is the end; all in seconds.
+
+    Only a server from which no byte comes is silent: one that sends audio and answers no ping is
+    alive. A session is active while a response runs or was asked for, and while audio is sent.
+
+    Attributes:
+        ping_active: After how much silence to ping, while the session is active.
+        dead_active: After how much the connection is lost.
+        ping_idle: The same of a session that is idle.
+        dead_idle: The same.
+
+    Raises:
+        ConfigurationError: A number can't be used, or leaves a ping no time to be answered.
+    """
+
+    ping_active: float = attrs.field(default=5.0, validator=_check)
+    dead_active: float = attrs.field(default=15.0, validator=_check)
+    ping_idle: float = attrs.field(default=15.0, validator=_check)
+    dead_idle: float = attrs.field(default=30.0, validator=_check)
+
+    def __attrs_post_init__(self) -> None:
+        """Check what no single field can."""
+        _check_order(self)
+
+
+@final
+class Watch:
+    """Ping a silent server, and see when it is dead; keep ours from looking idle.
+
+    Args:
+        transport: What is watched.
+        liveness: When to ping and when to give up; ``None`` to do neither.
+        keep_alive: After how many seconds without a frame of ours to send one; ``None`` for never.
+        is_active: Tells whether a turn or audio is under way.
+        sent_at: Tells when something of ours was last written.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        liveness: Liveness | None,
+        keep_alive: float | None,
+        is_active: Callable[[], bool],
+        sent_at: Callable[[], float],
+    ) -> None:
+        self._transport = transport
+        self._liveness = liveness
+        self._keep_alive = keep_alive
+        self._is_active = is_active
+        self._sent_at = sent_at
+        self._asked_at = self._pinged_at = anyio.current_time()
+        self._is_asking = False
+
+    async def until_dead(self) -> float:
+        """Watch, and return when the server is dead: how long it was silent, in seconds.
+
+        With neither ``liveness`` nor ``keep_alive`` there is nothing to do: don't call it.
+        """
+        while True:
+            pause = self._look()
+            if pause is None:
+                before = self._transport.last_byte_at
+                await anyio.sleep(_LAST_LOOK_S)
+                if self._transport.last_byte_at == before:
+                    return anyio.current_time() - before
+            else:
+                await anyio.sleep(pause)
+
+    def _look(self) -> float | None:
+        """Ping if it is time; return when to look again, or ``None`` if it is past time."""
+        now = anyio.current_time()
+        due = [] if self._keep_alive is None else [self._keep_open(now, self._keep_alive)]
+        if self._liveness is not None:
+            pause = self._ask(now, self._liveness)
+            if pause is None:
+                return None
+            # A turn may begin meanwhile, and with it the shorter times.
+            due += [pause, self._liveness.ping_active]
+        return max(min(due), _LAST_LOOK_S / 2)
+
+    def _ask(self, now: float, liveness: Liveness) -> float | None:
+        active = self._is_active()
+        ping_s = liveness.ping_active if active else liveness.ping_idle
+        dead_s = (liveness.dead_active if active else liveness.dead_idle) - _LAST_LOOK_S
+        heard_at = self._transport.last_byte_at
+        self._is_asking = self._is_asking and heard_at <= self._asked_at
+        # Asked late, after the loop was blocked or a turn began, it gets its time all the same.
+        dead_at = max(heard_at + dead_s, self._asked_at + dead_s - ping_s)
+        if self._is_asking and now >= dead_at:
+            return None
+        ping_at = (max(heard_at, self._pinged_at) if self._is_asking else heard_at) + ping_s
+        if now >= ping_at:
+            self._ping(now)
+            ping_at = now + ping_s
+        return min(ping_at, dead_at if self._is_asking else ping_at) - now
+
+    def _ping(self, now: float) -> None:
+        if not self._is_asking:
+            self._is_asking, self._asked_at = True, now
+        self._pinged_at = now
+        self._transport.ping()
+
+    def _keep_open(self, now: float, keep_alive: float) -> float:
+        """Send a frame if none was for long; return when that is to be thought of again."""
+        due = max(self._sent_at(), self._pinged_at) + keep_alive - now
+        if due > 0:
+            return due
+        self._pinged_at = now
+        self._transport.ping()
+        return keep_alive

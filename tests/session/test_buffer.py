@@ -1,0 +1,65 @@
+"""A buffer by itself: what no session does to it every day."""
+
+import anyio
+import pytest
+
+from meshrt.events import UnknownEvent
+from meshrt.session import Closed, RealtimeMessage
+from meshrt.session._buffer import Buffer
+from meshrt.session._end import End, EndKind
+
+pytestmark = pytest.mark.anyio
+
+MESSAGE = RealtimeMessage(UnknownEvent(type="x", data={"type": "x"}))
+CLOSED = Closed(initiator="client", code=1000, reason="", last_byte_age=0)
+OURS = End(EndKind.OURS, CLOSED, "closed")
+LOST = End(EndKind.LOST, CLOSED, "lost")
+
+
+async def test_a_message_that_is_dropped_before_it_is_taken_is_not_there() -> None:
+    buffer = Buffer(1000)
+    outcomes: list[RealtimeMessage | End] = []
+
+    async def read() -> None:
+        outcomes.append(await buffer.receive())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        buffer.offer(MESSAGE, 1)
+        buffer.end(OURS, discard=True)
+    assert outcomes == [OURS]
+    buffer.close()
+
+
+async def test_the_first_end_stays_unless_a_later_one_discards() -> None:
+    buffer = Buffer(1000)
+    buffer.offer(MESSAGE, 1)
+    buffer.end(LOST, discard=False)
+    buffer.end(OURS, discard=False)
+    assert await buffer.receive() is MESSAGE
+    assert await buffer.receive() is LOST
+    buffer.end(OURS, discard=True)
+    assert await buffer.receive() is OURS
+    buffer.close()
+
+
+async def test_nothing_is_taken_after_the_end() -> None:
+    buffer = Buffer(1000)
+    buffer.end(LOST, discard=False)
+    assert not buffer.offer(MESSAGE, 1)
+    assert await buffer.receive() is LOST
+    buffer.close()
+
+
+async def test_the_budget_is_a_mark_and_one_message_is_always_admitted() -> None:
+    buffer = Buffer(10)
+    assert buffer.offer(MESSAGE, 1000)
+    assert not buffer.offer(MESSAGE, 1)
+    await buffer.receive()
+    assert buffer.offer(MESSAGE, 9)
+    assert buffer.offer(MESSAGE, 9)
+    assert not buffer.offer(MESSAGE, 1)
+    assert buffer.drop() == (2, 18)
+    assert buffer.cost == 0
+    buffer.close()
