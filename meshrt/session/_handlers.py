@@ -14,7 +14,7 @@ from ._connection import Connection
 from ._dispatch import Dispatch
 from ._end import Closed, EndKind
 from ._options import SessionOptions
-from ._selection import Pattern
+from ._selection import Pattern, warn_of_strangers
 
 _H = TypeVar("_H", bound=Handler)
 Key: TypeAlias = Literal["message", "error", "close"] | Pattern
@@ -108,6 +108,7 @@ class Handlers:
         if handler is UNSET:
             return partial(self._decorate, key, once)
         registered = registration(key, handler, once=once)
+        warn_of_strangers(registered.selection, depth=3)
         if self._tasks is None:
             # It is not: the block was left, and nobody calls handlers any more.
             self._connection.check_open()

@@ -31,6 +31,12 @@ class Selection:
             _check(pattern)
         self._known: dict[str, bool] = {}
 
+    @property
+    def strangers(self) -> tuple[str, ...]:
+        """The names that no event has which meshrt knows."""
+        names = [pattern for pattern in self._patterns if isinstance(pattern, str)]
+        return tuple(name for name in names if not _is_known(name))
+
     def wants(self, event: Event | UnknownEvent) -> bool:
         """Tell whether an event was asked for.
 
@@ -48,6 +54,22 @@ class Selection:
         return not self._patterns or any(_asks(pattern, name) for pattern in patterns)
 
 
+def warn_of_strangers(selection: Selection | None, *, depth: int) -> None:
+    """Warn of names that no event has: a typing error would never be heard of otherwise.
+
+    Args:
+        selection: What somebody asked for.
+        depth: How many calls above this one that somebody is.
+    """
+    for pattern in () if selection is None else selection.strangers:
+        warnings.warn(
+            f"no event that meshrt knows is called {pattern!r:.100}; if the server has a new one, "
+            "it is heard",
+            MeshWarning,
+            stacklevel=depth + 1,
+        )
+
+
 def _asks(pattern: Pattern, name: str) -> bool:
     if not isinstance(pattern, str):
         return pattern is not UnknownEvent and pattern.type == name
@@ -61,13 +83,6 @@ def _check(pattern: object) -> None:
         raise LocalProtocolError(
             f"there is no event {pattern!r:.100}: name one by its class, by its wire name, or by "
             "a name with `*` such as 'response.*'"
-        )
-    if not _is_known(pattern):
-        warnings.warn(
-            f"no event that meshrt knows is called {pattern!r:.100}; if the server has a new one, "
-            "it is heard",
-            MeshWarning,
-            stacklevel=6,
         )
     return None
 

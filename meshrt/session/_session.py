@@ -31,7 +31,7 @@ from ._ledger import Receipt
 from ._listener import OVERFLOWS, Listener, Overflow
 from ._message import RealtimeMessage
 from ._options import SessionOptions
-from ._selection import Pattern, Selection
+from ._selection import Pattern, Selection, warn_of_strangers
 from ._statistics import Statistics
 from ._verdict import Verdict
 
@@ -251,7 +251,9 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         if buffer is not None and (type(buffer) is not int or buffer < 1):
             raise ConfigurationError("buffer is a whole number of bytes above 0")
         budget = self._options.buffer_bytes if buffer is None else buffer
-        listener = self._dispatch.listen(Selection(patterns), budget, on_overflow)
+        selection = Selection(patterns)
+        warn_of_strangers(selection, depth=2)
+        listener = self._dispatch.listen(selection, budget, on_overflow)
         if self._connection.end is not None:
             listener._end(self._connection.end, discard=True)
         return listener
