@@ -6,7 +6,7 @@ from typing import Any, NoReturn, final
 
 import anyio
 import anyio.abc
-from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
 from ..errors import LocalProtocolError, RealtimeError
 from ..events import Error, Session, SessionUpdate
@@ -85,6 +85,8 @@ class Connecting(anyio.AsyncContextManagerMixin):
                 # Only our own group swallows a cancellation: then it must not pass for an end.
                 if cancelled:
                     held = _failure_of(session) or _stray_cancellation()
+                    # The step that throws the cancellation in would make it this one's context.
+                    await cancel_shielded_checkpoint()
             finally:
                 try:
                     _raise_bare(held if held is not None else _failure_of(session))

@@ -9,6 +9,7 @@ import anyio.abc
 
 from ..errors import RemoteProtocolError
 from ..transports import ConnectionLost, Transport
+from ._cancellation import is_cancellation
 from ._end import End, EndKind
 from ._liveness import Watch
 from ._options import SessionOptions
@@ -31,6 +32,7 @@ class Connection:
         verdict: Names the end.
         take: Takes one message, in the reader's step.
         on_end: Tells all who wait of the end, once.
+        on_interrupt: Takes what is not for us to judge, such as a ``KeyboardInterrupt``.
         is_active: Tells whether a turn or audio is under way.
 
     Attributes:
@@ -48,6 +50,7 @@ class Connection:
         *,
         take: Callable[[str | bytes], None],
         on_end: Callable[[End], None],
+        on_interrupt: Callable[[BaseException], None],
         is_active: Callable[[], bool],
     ) -> None:
         self._transport = transport
@@ -55,6 +58,7 @@ class Connection:
         self._verdict = verdict
         self._take = take
         self._on_end = on_end
+        self._on_interrupt = on_interrupt
         self._is_active = is_active
         self._goodbye: tuple[int, str] = (1000, "")
         self._patience = anyio.CancelScope()  # with the writer, from the end of the session on
@@ -127,7 +131,7 @@ class Connection:
 
     def release(self) -> None:
         """Forget whom to tell, when all tasks are done: they would keep each other alive."""
-        self._take = self._on_end = _tell_nobody
+        self._take = self._on_end = self._on_interrupt = _tell_nobody
         self._is_active = bool
         self.outbox.discard()
 
@@ -135,18 +139,22 @@ class Connection:
         """Drain the wire, whoever reads or does not, until it ends."""
         try:
             while True:
-                for message in await self._transport.receive():
-                    self._take(message)
+                self._take_all(await self._transport.receive())
         except anyio.EndOfStream:
             self.finish(self._verdict.by_server())
         except RemoteProtocolError as error:
             self.finish(self._verdict.violated(error))
         except (ConnectionLost, anyio.ClosedResourceError) as error:
             self.finish(self._verdict.lost(error))
-        except Exception as error:  # noqa: BLE001  a task of ours records, and never raises
-            self.finish(self._verdict.bug(error))
+        except BaseException as error:  # noqa: BLE001  a task of ours records, and never raises
+            self._interrupted(error)
         finally:
             self._reader_done.set()
+
+    def _take_all(self, messages: list[str | bytes]) -> None:
+        # Not in the reader's frame: that is in the traceback of a loss, and must not show texts.
+        for message in messages:
+            self._take(message)
 
     async def _write(self) -> None:
         """Write what is queued, all of it at a time, and at last the goodbye."""
@@ -158,8 +166,8 @@ class Connection:
         except (ConnectionLost, anyio.ClosedResourceError) as error:
             self._is_broken = True
             await self._failed_to_write(error)
-        except Exception as error:  # noqa: BLE001  a task of ours records, and never raises
-            self.finish(self._verdict.bug(error))
+        except BaseException as error:  # noqa: BLE001  a task of ours records, and never raises
+            self._interrupted(error)
         finally:
             # Cancelled from outside or cut while it was stuck: from here on nobody writes.
             end = self.finish(self._verdict.ours(None, ""))
@@ -168,6 +176,15 @@ class Connection:
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1):
                 await self._transport.abort()
             self.gone.set()
+
+    def _interrupted(self, error: BaseException) -> None:
+        """Tell a bug from a cancellation, which goes on, and from what is somebody else's."""
+        if is_cancellation(error):
+            raise error
+        if isinstance(error, Exception):
+            self.finish(self._verdict.bug(error))
+        else:
+            self._on_interrupt(error)
 
     async def _failed_to_write(self, error: Exception) -> None:
         """Let the reader say why first: a CLOSE that came knows more than a failed write."""

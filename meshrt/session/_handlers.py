@@ -8,6 +8,7 @@ import anyio
 import anyio.abc
 
 from ..events import UNSET, UnsetType
+from ..transports import SessionClosed
 from ._callbacks import Callbacks, Handler, registration
 from ._cancellation import is_cancellation
 from ._connection import Connection
@@ -28,7 +29,7 @@ class Handlers:
     _dispatch: Dispatch
     _options: SessionOptions
     _tasks: anyio.abc.TaskGroup | None
-    _handler_failure: BaseException | None
+    _failure: BaseException | None
 
     @overload
     def on(self, key: Key, handler: Handler) -> Self: ...
@@ -132,6 +133,10 @@ class Handlers:
         if self._tasks is not None:
             self._tasks.start_soon(self._call_back, callbacks, name="meshrt callbacks")
 
+    def _is_closed_by_us(self) -> bool:
+        end = self._connection.end
+        return end is not None and end.kind is EndKind.OURS
+
     async def _call_back(self, callbacks: Callbacks) -> None:  # noqa: ASYNC910  a task of its own
         try:
             await callbacks.run()
@@ -140,6 +145,8 @@ class Handlers:
         except BaseException as error:  # it is the user's, and is raised outside
             if is_cancellation(error):
                 raise
-            self._handler_failure = error
+            if isinstance(error, SessionClosed) and self._is_closed_by_us():
+                return  # it was using the session when our own close came: nothing is wrong
+            self._failure = error
             if self._tasks is not None:
                 self._tasks.cancel_scope.cancel("a handler failed")

@@ -31,6 +31,7 @@ from ._ledger import Receipt
 from ._listener import OVERFLOWS, Listener, Overflow
 from ._message import RealtimeMessage
 from ._options import SessionOptions
+from ._redaction import settled_without_key, without_key
 from ._selection import Pattern, Selection, warn_of_strangers
 from ._statistics import Statistics
 from ._verdict import Verdict
@@ -65,11 +66,12 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
             self._verdict,
             take=self._take,
             on_end=self._on_end,
+            on_interrupt=self._on_interrupt,
             is_active=self._is_active,
         )
         self._outbox = self._connection.outbox
         self._tasks: anyio.abc.TaskGroup | None = None
-        self._handler_failure: BaseException | None = None
+        self._failure: BaseException | None = None
 
     @property
     def id(self) -> str | None:
@@ -341,8 +343,6 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         """Advance the state by a message, and let all hear of it."""
         if self._connection.end is not None:
             return
-        if isinstance(message, str):
-            message = self._options.redact(message)
         try:
             self._protocol.receive_text(message)
         except RemoteProtocolError as error:
@@ -351,8 +351,9 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         settled = self._protocol.settled()
         for each in settled:
             self._outbox.ledger.acknowledge(each.event_id)
-        for event in self._protocol.events():
-            end = self._dispatch.take(event, settled, str(message))
+        for came in self._protocol.events():
+            event, text = without_key(came, str(message), self._options.redact)
+            end = self._dispatch.take(event, settled_without_key(settled, came, event), text)
             if end is not None:
                 self._connection.finish(end)
         for text in self._protocol.to_send():
@@ -363,8 +364,14 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         self._protocol.end(end.message)
         self._dispatch.end(end)
 
+    def _on_interrupt(self, error: BaseException) -> None:
+        """Let what interrupted a task of ours, such as Ctrl-C, come out of the block as it is."""
+        self._failure = self._failure or error
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel("the session was interrupted")
+
     def _take_failure(self) -> BaseException | None:
-        failure, self._handler_failure = self._handler_failure, None
+        failure, self._failure = self._failure, None
         return failure
 
     def _release(self) -> None:

@@ -8,7 +8,7 @@ import anyio
 
 from ..errors import RealtimeError, RemoteProtocolError
 from ..protocol import RealtimeProtocol
-from ..transports import Transport
+from ..transports import ConnectionLost, Transport
 from ._end import Closed, End, EndKind, is_expiry
 from ._expiry import Expiry
 
@@ -70,7 +70,9 @@ class Verdict:
 
     def lost(self, error: Exception) -> End:
         """Judge a connection that broke."""
-        return self._broken("the connection broke without a CLOSE frame", error)
+        # Its frames are the transport's, and hold what came last.
+        bare = error.with_traceback(None)
+        return self._broken("the connection broke without a CLOSE frame", bare)
 
     def dead(self, silence: float) -> End:
         """Judge a peer that does not even answer pings.
@@ -105,7 +107,8 @@ class Verdict:
         closed = self._picture("network", None, "")
         expired = is_expiry(None, "", closed.error) or self._expiry.is_over
         kind = EndKind.EXPIRED if expired else EndKind.LOST
-        why = "" if error is None else f": {error}"
+        # The transport's own words say the same again.
+        why = "" if error is None or isinstance(error, ConnectionLost) else f": {error}"
         return End(kind, closed, f"{what}{self._aftermath(closed)}{why}", error)
 
     def _picture(

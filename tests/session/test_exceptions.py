@@ -284,6 +284,62 @@ async def leave_with_an_error(server: ScriptedServer) -> "weakref.ref[object]":
         return reference
 
 
+async def test_what_a_handler_raises_has_no_context_that_is_ours() -> None:
+    async with ScriptedServer() as server:
+        with pytest.raises(KeyError) as caught:
+            async with server.connect() as session:
+                session.on("message", raise_key_error)
+                await server.say(text_delta(1))
+                await anyio.sleep_forever()
+    assert caught.value.__context__ is None
+
+
+def raise_key_error(_: object) -> None:
+    raise KeyError
+
+
+async def test_a_handler_that_uses_the_session_when_the_block_is_left_has_not_failed() -> None:
+    async def ask(_: object) -> None:
+        handled.append("asks")
+        await session.clear()
+
+    handled: list[object] = []
+    async with ScriptedServer() as server:
+        async with server.connect() as session:
+            session.on("message", ask)
+            await server.say(text_delta(1))
+            await server.heard(1)
+    assert handled == ["asks"]
+
+
+async def test_what_interrupts_a_task_of_ours_comes_out_bare() -> None:
+    async with ScriptedServer() as server:
+        transport = Interrupted(server.client)
+
+        async def open_it() -> Transport:
+            await anyio.lowlevel.checkpoint()
+            return transport
+
+        with pytest.raises(KeyboardInterrupt):
+            async with Connecting(open_it):
+                await server.say(text_delta(1))
+                await anyio.sleep_forever()
+    assert transport.aborts > 0
+
+
+class Interrupted(Wrapped):
+    """A transport in which somebody presses Ctrl-C when the second message is read."""
+
+    reads = 0
+
+    async def receive(self) -> list[str | bytes]:
+        self.reads += 1
+        messages = await super().receive()
+        if self.reads > 1:
+            raise KeyboardInterrupt
+        return messages
+
+
 async def test_an_exception_that_is_gone_keeps_no_session() -> None:
     async with ScriptedServer() as server:
         gc.collect()
