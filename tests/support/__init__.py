@@ -1,12 +1,38 @@
 """What the tests of several rooms share: a server that obeys, and a check that nothing is left."""
 
+from ._cancel_at import (
+    WAYS as WAYS,
+    CancelAt as CancelAt,
+    Outcome as Outcome,
+    Way as Way,
+    at_each as at_each,
+    by_scope_at as by_scope_at,
+    by_task_at as by_task_at,
+    by_tick_at as by_tick_at,
+    has_way as has_way,
+)
 from ._cancels import (
     CANCELLERS as CANCELLERS,
     Canceller as Canceller,
     works_on as works_on,
 )
-from ._leaks import nothing_left as nothing_left
+from ._chaos import Chaos as Chaos, ChaosProxy as ChaosProxy, chaos_proxy as chaos_proxy
+from ._frames import (
+    Heard as Heard,
+    client_frame as client_frame,
+    parse_frames as parse_frames,
+    server_frame as server_frame,
+)
+from ._leaks import complaints as complaints, nothing_left as nothing_left
 from ._logs import warnings_of as warnings_of
+from ._raw_server import (
+    RawConnection as RawConnection,
+    RawScript as RawScript,
+    RawServer as RawServer,
+    close_frame as close_frame,
+    raw_server as raw_server,
+    text_frame as text_frame,
+)
 from ._secrets import places_of as places_of
 from ._server import ScriptedServer as ScriptedServer
 from ._transport import Wrapped as Wrapped
@@ -26,18 +52,41 @@ from ._wire import (
 __all__ = (
     "CANCELLERS",
     "PCM",
+    "WAYS",
+    "CancelAt",
     "Canceller",
+    "Chaos",
+    "ChaosProxy",
+    "Heard",
+    "Outcome",
+    "RawConnection",
+    "RawScript",
+    "RawServer",
     "Script",
     "ScriptedServer",
+    "Way",
     "Wrapped",
+    "at_each",
     "audio_delta",
+    "by_scope_at",
+    "by_task_at",
+    "by_tick_at",
+    "chaos_proxy",
+    "client_frame",
+    "close_frame",
+    "complaints",
     "created",
     "error",
+    "has_way",
     "nothing_left",
+    "parse_frames",
     "places_of",
+    "raw_server",
     "response_created",
     "response_done",
+    "server_frame",
     "text_delta",
+    "text_frame",
     "texts_of",
     "updated",
     "warnings_of",
