@@ -8,7 +8,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1]))  # importlib mode adds nothing by itself
 
-from support import CANCELLERS, Canceller, nothing_left, works_on
+from support import CANCELLERS, WAYS, Canceller, Way, has_way, nothing_left, works_on
 
 
 @pytest.fixture
@@ -24,3 +24,12 @@ def cancel(request: pytest.FixtureRequest, anyio_backend_name: str) -> Canceller
     if not works_on(canceller, anyio_backend_name):
         pytest.skip("only asyncio has this way")
     return canceller
+
+
+@pytest.fixture(params=WAYS, ids=lambda way: way.__name__)
+def way(request: pytest.FixtureRequest, anyio_backend_name: str) -> Way:
+    """Cancel at each moment, in each way that the running loop has."""
+    way: Way = request.param
+    if not has_way(way, anyio_backend_name):
+        pytest.skip("only asyncio has this way")
+    return way

@@ -24,6 +24,7 @@ from ._frames import (
     server_frame as server_frame,
 )
 from ._leaks import complaints as complaints, nothing_left as nothing_left
+from ._local import connecting as connecting
 from ._logs import warnings_of as warnings_of
 from ._raw_server import (
     RawConnection as RawConnection,
@@ -75,6 +76,7 @@ __all__ = (
     "client_frame",
     "close_frame",
     "complaints",
+    "connecting",
     "created",
     "error",
     "has_way",

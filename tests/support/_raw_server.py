@@ -116,6 +116,10 @@ class RawConnection:
             self._changed.notify_all()
         return data
 
+    def so_far(self) -> Heard:
+        """Return what the client has said up to here."""
+        return parse_frames(bytes(self._received))
+
     def read_all(self) -> None:
         """Read to the client's end."""
         while self.read():
@@ -125,7 +129,7 @@ class RawConnection:
         """Be a kind server: answer pings, ``session.update`` and CLOSE, to the client's end."""
         answered = ponged = 0
         while self.read():
-            heard = parse_frames(bytes(self._received))
+            heard = self.so_far()
             for payload in heard.pings[ponged:]:
                 self.write(server_frame(PONG, payload))
             for event in heard.events[answered:]:
@@ -135,6 +139,16 @@ class RawConnection:
             if heard.close is not None and answers_close:
                 self.say_close(heard.close[0] or 1000)
                 return
+
+    def greet_and_serve(self) -> None:
+        """Be a whole kind server."""
+        self.greet()
+        self.serve()
+
+    def greet_and_ignore_close(self) -> None:
+        """Be one that never answers a CLOSE, as OpenAI's."""
+        self.greet()
+        self.serve(answers_close=False)
 
     def wait(self) -> None:
         """Do nothing, not even read, until the test says :meth:`go`."""
@@ -172,10 +186,8 @@ class RawConnection:
 
     async def until(self, holds: Callable[[Heard], object]) -> Heard:
         """Wait until something holds of what the client has said so far; return that."""
-        await anyio.to_thread.run_sync(
-            self._wait_for, lambda: self._over or holds(parse_frames(bytes(self._received)))
-        )
-        heard = parse_frames(bytes(self._received))
+        await anyio.to_thread.run_sync(self._wait_for, lambda: self._over or holds(self.so_far()))
+        heard = self.so_far()
         assert holds(heard), heard
         return heard
 
@@ -294,19 +306,24 @@ class RawServer:
 
 @contextmanager
 def raw_server(
-    script: RawScript, *, host: str = "127.0.0.1", receive_buffer_bytes: int | None = None
+    script: RawScript,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    receive_buffer_bytes: int | None = None,
 ) -> Iterator[RawServer]:
     """Serve each connection with a script; fail at the end if a script did.
 
     Args:
         script: What is done with each connection.
-        host: Where to listen, on a port of the system's choice.
+        host: Where to listen.
+        port: The port; 0 lets the system choose.
         receive_buffer_bytes: How much the system may hold of what the script does not read.
     """
     with socket.socket() as listener:
         if receive_buffer_bytes is not None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-        listener.bind((host, 0))
+        listener.bind((host, port))
         listener.listen()
         server = RawServer(listener, script)
         server._start()

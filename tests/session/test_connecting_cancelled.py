@@ -1,0 +1,82 @@
+"""A name with three addresses, and a connect that is cancelled at each moment of the race."""
+
+import functools
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+
+import anyio
+import anyio.lowlevel
+import pytest
+from support import CancelAt, RawConnection, Way, at_each, by_scope_at, connecting, raw_server
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
+
+# Only the last one listens.
+ADDRESSES = ("127.0.0.3", "127.0.0.2", "127.0.0.1")
+
+
+@pytest.fixture
+def three_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look_up(_host: str, port: int, **_options: object) -> list[object]:
+        await anyio.lowlevel.checkpoint()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in ADDRESSES]
+
+    monkeypatch.setattr("anyio._core._sockets.getaddrinfo", look_up)
+
+
+@pytest.fixture
+def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all addresses race from the start, not a quarter of a second one after the other."""
+    at_once = functools.partial(anyio.connect_tcp, happy_eyeballs_delay=0)
+    monkeypatch.setattr(anyio, "connect_tcp", at_once)
+
+
+async def connect_at_each_moment(
+    way: Way, port: int, settled: Callable[[], Awaitable[None]]
+) -> None:
+    async def live() -> None:
+        async with connecting(port, host="localhost"):
+            pass
+
+    async def scene(cancel: CancelAt) -> None:
+        await cancel(live)
+        await settled()
+
+    outcomes = await at_each(way, scene)
+    assert [outcome.error for outcome in outcomes if outcome.error is not None] == []
+    assert way is by_scope_at or all(outcome.cancelled for outcome in outcomes[:-1])
+    assert sum(outcome.cancelled for outcome in outcomes) > 6
+
+
+@pytest.mark.usefixtures("three_addresses")
+async def test_two_addresses_refuse_and_no_cancellation_is_swallowed_or_leaked(way: Way) -> None:
+    with raw_server(RawConnection.greet_and_serve) as server:
+        await connect_at_each_moment(way, server.port, server.settled)
+
+
+@pytest.fixture
+def holes() -> Iterator[int]:
+    """Let two addresses answer nothing: a full queue drops whoever knocks; return their port."""
+    with ExitStack() as stack:
+        port = 0
+        for address in ADDRESSES[:2]:
+            hole = stack.enter_context(socket.socket())
+            hole.bind((address, port))
+            hole.listen(0)
+            port = hole.getsockname()[1]
+            for _ in range(4):
+                knock = stack.enter_context(socket.socket())
+                knock.setblocking(False)
+                knock.connect_ex((address, port))
+        yield port
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue is another thing")
+@pytest.mark.usefixtures("three_addresses", "no_delay")
+async def test_two_addresses_are_silent_and_no_cancellation_is_swallowed_or_leaked(
+    way: Way, holes: int
+) -> None:
+    with raw_server(RawConnection.greet_and_serve, port=holes) as server:
+        await connect_at_each_moment(way, server.port, server.settled)
