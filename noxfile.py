@@ -75,6 +75,14 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0])
+def bench(session: nox.Session) -> None:
+    """Measure beside the clients of others; arguments go to ``python -m benchmarks``."""
+    # No group of its own: the tests' counterparts are those that are measured.
+    session.install(".[all]", *group("test"))
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
 def fuzz(session: nox.Session) -> None:
     """Fuzz the decoder for a minute, or as ``-- -max_total_time=3600`` says."""
     session.install(".", *group("fuzz"))
