@@ -21,7 +21,6 @@ _NAMES: Final = frozenset(
 _SIGN: Final = 'audio.delta"'
 _HEAD: Final = 160  # where the type stands, if it stands first, with room for an id before it
 _PLACEHOLDER: Final = "AAAA"
-_DECODED: Final = b"\0\0\0"
 
 
 class _Head(msgspec.Struct):
@@ -42,7 +41,8 @@ def read_audio_delta(text: str) -> ResponseOutputAudioDelta | None:
     if min(key, start, end) < 1 or text[key + len(_KEY) : start - 1].strip() != ":":
         return None
     rest = f"{text[:start]}{_PLACEHOLDER}{text[end:]}"
-    # One such key and no escapes: then the string that was cut out is the event's own.
+    # One such key and no escapes: the string that was cut out is the event's own, or another
+    # object's, and then the event has none and does not fit its class.
     if rest.count(_KEY) != 1 or "\\" in rest:
         return None
     return _read(rest, text[start:end])
@@ -55,8 +55,6 @@ def _read(rest: str, encoded: str) -> ResponseOutputAudioDelta | None:
         event = _event.decode(rest)
         audio = pybase64.b64decode(encoded, validate=True)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-    if event.delta != _DECODED:
         return None
     object.__setattr__(event, "delta", audio)
     return event
