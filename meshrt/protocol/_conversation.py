@@ -45,6 +45,7 @@ from ..events import (
     Usage,
 )
 from ._codec import AnyEvent
+from ._misfits import class_meant, response_of
 from ._records import ConversationSnapshot, ItemRecord, ResponseRecord, UsageTotals
 from ._usage import with_response, with_transcription
 
@@ -89,6 +90,9 @@ class Conversation:
         self._order: list[str] = []
         self._deleted: set[str] = set()
         self._responses: dict[str, ResponseRecord] = {}
+        self._active: dict[str, None] = {}  # in order; there may be thousands that are over
+        self._nameless = 0
+        self._suspects: set[str] = set()
         self._bytes_per_ms: dict[str, int] = {}
         self._usage = UsageTotals()
         self._transcriptions: dict[tuple[str, int], TranscriptionUsage] = {}
@@ -126,7 +130,7 @@ class Conversation:
     @property
     def active_responses(self) -> tuple[ResponseRecord, ...]:
         """The responses that have begun and not ended."""
-        return tuple(r for r in self._responses.values() if r.status == "in_progress")
+        return tuple(self._responses[response_id] for response_id in self._active)
 
     @property
     def last_response(self) -> ResponseRecord | None:
@@ -224,28 +228,73 @@ class Conversation:
             self._transcriptions[event.item_id, event.content_index] = event.usage
 
     def _begin(self, event: ResponseCreated) -> None:
-        response_id = event.response.id
-        if not isinstance(response_id, str) or response_id in self._responses:
-            return
-        self._responses[response_id] = _as_said(self._beginning(response_id), event.response)
-        audio_format = field_of(field_of(event.response.audio, "output"), "format")
-        if audio_format:
-            self._bytes_per_ms[response_id] = bytes_per_ms(audio_format)
+        self._begin_response(event.response)
 
     def _end(self, event: ResponseDone) -> None:
-        response_id = event.response.id
-        if not isinstance(response_id, str):
+        self._end_response(event.response)
+
+    def _misfit(self, event: UnknownEvent) -> None:
+        """Follow a response also where its beginning or its end does not fit the wire.
+
+        Else it would run for ever, and whoever waits for it would wait for ever.
+        """
+        meant, response = class_meant(event), response_of(event)
+        if meant is ResponseCreated:
+            self._begin_response(response)
+        elif meant is ResponseDone:
+            said = response.status if response.status not in (None, "in_progress") else UNSET
+            self._end_response(attrs.evolve(response, status=said or "failed"))
+
+    def _begin_response(self, response: Response) -> None:
+        if not isinstance(response.id, str) or response.id in self._responses:
             return
-        before = self._responses.get(response_id) or self._beginning(response_id)
+        self._keep(_as_said(self._beginning(response.id), response))
+        audio_format = field_of(field_of(response.audio, "output"), "format")
+        if audio_format:
+            self._bytes_per_ms[response.id] = bytes_per_ms(audio_format)
+
+    def _end_response(self, response: Response) -> None:
+        if not isinstance(response.id, str):
+            self._end_a_nameless(response)
+            return
+        before = self._responses.get(response.id) or self._beginning(response.id)
         if before.status != "in_progress":
             return
-        ended = _as_said(before, event.response)
+        ended = _as_said(before, response)
         if ended.status == "in_progress":  # a clone that does not say how it ended
             ended = attrs.evolve(ended, status="completed")
-        self._responses[response_id] = ended
-        self._last_ended = response_id
-        if isinstance(event.response.usage, Usage):
-            self._usage = with_response(self._usage, event.response.usage)
+        self._keep(ended)
+        self._last_ended = response.id
+        if isinstance(response.usage, Usage):
+            self._usage = with_response(self._usage, response.usage)
+        self._end_suspects()
+
+    def _end_a_nameless(self, response: Response) -> None:
+        """End the one that runs; of several nobody can tell yet which it is."""
+        if len(self._active) == 1:
+            self._end_response(attrs.evolve(response, id=next(iter(self._active))))
+            return
+        self._suspects |= self._active.keys()
+        self._nameless += 1
+        self._end_suspects()
+
+    def _end_suspects(self) -> None:
+        """End those of which each must be one that ended without its name."""
+        self._suspects &= self._active.keys()
+        if len(self._suspects) > self._nameless:
+            return
+        for response_id in [each for each in self._active if each in self._suspects]:
+            self._keep(attrs.evolve(self._responses[response_id], status="failed"))
+            self._last_ended = response_id
+        self._nameless = 0
+        self._suspects.clear()
+
+    def _keep(self, record: ResponseRecord) -> None:
+        self._responses[record.id] = record
+        if record.status == "in_progress":
+            self._active[record.id] = None
+        else:
+            self._active.pop(record.id, None)
 
     def _open_item(self, event: ResponseOutputItemAdded) -> None:
         item_id = field_of(event.item, "id")
@@ -418,4 +467,5 @@ _FOLDS: Final[Mapping[type[Any], Callable[[Conversation, Any], None]]] = {
     RateLimitsUpdated: Conversation._limit,
     InputAudioBufferSpeechStarted: Conversation._speech_started,
     InputAudioBufferSpeechStopped: Conversation._speech_stopped,
+    UnknownEvent: Conversation._misfit,
 }

@@ -13,11 +13,11 @@ from ..events import (
     ResponseCreate,
     ResponseCreated,
     ResponseParams,
-    UnknownEvent,
 )
 from ._acknowledgements import Failed
 from ._codec import AnyEvent
 from ._conversation import Conversation
+from ._misfits import class_meant, response_of
 
 
 @attrs.define(eq=False)
@@ -102,16 +102,10 @@ class Turns:
             refused: The id of our event that it refuses, if it is an error; ``None`` is that of
                 one without an id.
         """
-        match event:
-            case ResponseCreated(response=response) if self._asked:
-                asked = self._answered_by(response)
-                self._asked.remove(asked)
-                if asked.cancelled and isinstance(response.id, str):
-                    self._due.append(ResponseCancel(response_id=response.id))
-            case UnknownEvent(type=ResponseCreated.type) if self._asked:
-                self._asked.popleft()  # it can't be followed without its id
-            case _ if self._asked:
-                self._asked = deque(a for a in self._asked if a.event_id != refused)
+        if self._asked and class_meant(event) is ResponseCreated:
+            self._begin(response_of(event))
+        elif self._asked:
+            self._asked = deque(a for a in self._asked if a.event_id != refused)
         if self._waiting and not self._is_taken():
             self._due.append(self._waiting.popleft())
 
@@ -119,6 +113,12 @@ class Turns:
         """Return what is to be sent now, because of what was seen."""
         due, self._due = self._due, []
         return due
+
+    def _begin(self, response: Response) -> None:
+        asked = self._answered_by(response)
+        self._asked.remove(asked)
+        if asked.cancelled and isinstance(response.id, str):
+            self._due.append(ResponseCancel(response_id=response.id))
 
     def _answered_by(self, response: Response) -> _Asked:
         """Return the oldest that was asked for in the same place, if that is said."""

@@ -1,5 +1,6 @@
 """A conversation is what its events say, in every order in which the wire may say it."""
 
+import json
 import random
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -127,6 +128,15 @@ def words(delta: str, **place: Any) -> ResponseOutputAudioTranscriptDelta:
 
 def heard(transcript: str, item_id: str = "u", usage: Any = UNSET, index: int = 0) -> Heard:
     return Heard(item_id=item_id, content_index=index, transcript=transcript, usage=usage)
+
+
+def misfit(name: str, response: Any) -> UnknownEvent:
+    """An event as it comes, that does not fit the class of its type."""
+    body = {} if response is UNSET else {"response": response}
+    event = decode(json.dumps({"type": name, "event_id": 5, **body}))
+    assert isinstance(event, UnknownEvent)
+    assert event.problem is not None
+    return event
 
 
 def order(conversation: Conversation) -> list[str]:
@@ -760,9 +770,77 @@ def test_a_clone_that_creates_without_an_id_is_followed_from_its_items_on(
         ("r", "completed", ("i", "j"))
     ]
     assert (said(conversation, "i"), conversation.usage) == ("Hello", TOTALS)
-    nameless = after(created("r"), ended(response_id, usage=USAGE))
-    assert [r.id for r in nameless.active_responses] == ["r"]
-    assert nameless.usage == UsageTotals()
+
+
+@pytest.mark.parametrize("response_id", [None, UNSET])
+def test_an_end_without_an_id_is_that_of_the_one_that_runs(response_id: Any) -> None:
+    over = ended("q")
+    nameless = after(created("q"), over, created("r"), ended(response_id, "failed", usage=USAGE))
+    assert [(r.id, r.status) for r in nameless.responses] == [("q", "completed"), ("r", "failed")]
+    assert (nameless.active_responses, nameless.usage) == ((), TOTALS)
+    assert (
+        after(created("q"), over, ended(response_id)).snapshot()
+        == after(created("q"), over).snapshot()
+    )
+
+
+@pytest.mark.parametrize("response_id", [None, UNSET])
+def test_of_several_that_run_an_end_without_an_id_is_that_of_the_one_that_is_left(
+    response_id: Any,
+) -> None:
+    conversation = after(created("q"), created("r"), created("s"), ended(response_id))
+    assert [r.id for r in conversation.active_responses] == ["q", "r", "s"]
+    conversation.apply(created("t"))  # it began after that end, so it can't be the one
+    conversation.apply(ended("r"))
+    assert [r.id for r in conversation.active_responses] == ["q", "s", "t"]
+    conversation.apply(ended("q"))
+    assert [(r.id, r.status) for r in conversation.responses] == [
+        ("q", "completed"), ("r", "completed"), ("s", "failed"), ("t", "in_progress")
+    ]  # fmt: skip
+    assert conversation.last_response == conversation.response("s")
+    twice = after(created("q"), created("r"), ended(response_id), ended(response_id))
+    assert [r.status for r in twice.responses] == ["failed", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({"status": "cancelled", "output": 5}, "cancelled"),
+        ({"status": "in_progress", "output": 5}, "failed"),
+        ({"status": None, "output": 5}, "failed"),
+        ({"status": 5}, "failed"),
+        ({"output": 5}, "failed"),
+        ({"metadata": 5}, "failed"),
+        ({"conversation_id": 5}, "failed"),
+    ],
+)
+@pytest.mark.parametrize("response_id", ["r", "never begun", None, 7])
+def test_an_end_that_does_not_fit_is_an_end(
+    said: dict[str, Any], status: str, response_id: Any
+) -> None:
+    event = misfit("response.done", {"id": response_id, **said})
+    conversation = after(created("r", metadata={"a": "b"}), event)
+    response_id = "never begun" if response_id == "never begun" else "r"
+    last = conversation.last_response
+    assert last is not None
+    assert (last.id, last.status) == (response_id, status)
+    assert "r" not in {r.id for r in conversation.active_responses} or response_id != "r"
+
+
+@pytest.mark.parametrize("response", [5, None, [], UNSET])
+def test_an_end_without_a_response_is_that_of_the_one_that_runs(response: Any) -> None:
+    conversation = after(created("r"), misfit("response.done", response))
+    assert [(r.id, r.status) for r in conversation.responses] == [("r", "failed")]
+
+
+def test_a_beginning_that_does_not_fit_is_a_beginning() -> None:
+    said = {"id": "r", "conversation_id": None, "metadata": {"a": "b"}, "output": 5}
+    conversation = after(misfit("response.created", said), text("Hello"))
+    (response,) = conversation.active_responses
+    assert (response.in_conversation, response.metadata) == (False, {"a": "b"})
+    assert response.item_ids == ("i",)
+    for nobody in (5, {"id": 5}, {"output": 5}):
+        assert after(misfit("response.created", nobody)).responses == ()
 
 
 def test_events_that_are_for_others_change_nothing() -> None:

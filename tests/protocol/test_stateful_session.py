@@ -62,6 +62,7 @@ from meshrt.events import (
     SessionCreated,
     SessionUpdate,
     SessionUpdated,
+    UnknownEvent,
     Usage,
     UserMessage,
 )
@@ -108,6 +109,8 @@ class Book:
     cut: dict[str, int] = attrs.Factory(dict)
     running: dict[str, bool] = attrs.Factory(dict)
     over: dict[str, str] = attrs.Factory(dict)
+    suspects: set[str] = attrs.Factory(set)
+    nameless_ends: int = 0
     usage: int = 0
     speaking: bool = False
     asked: list[Asked] = attrs.Factory(list)
@@ -152,10 +155,8 @@ class Book:
                 for asked in same[:1]:
                     self.asked.remove(asked)
                     return [ResponseCancel(response_id=response_id)] if asked.cancelled else []
-            case ResponseDone(response=Response(id=str(response_id), status=status)):
-                del self.running[response_id]
-                self.over[response_id] = str(status)
-                self.usage += 1
+            case ResponseDone() | UnknownEvent(type=ResponseDone.type):
+                self.a_response_ended(event)
             case ResponseOutputAudioTranscriptDelta(response_id=of, item_id=item_id, delta=more):
                 if of not in self.over:
                     self.add(item_id, more)
@@ -163,6 +164,29 @@ class Book:
                 if of not in self.over and item_id not in self.deleted:
                     self.bytes[item_id] = self.bytes.get(item_id, 0) + len(more)
         return []
+
+    def a_response_ended(self, event: AnyEvent) -> None:
+        match event:
+            case ResponseDone(response=Response(id=str(response_id), status=status)):
+                del self.running[response_id]
+                self.over[response_id] = str(status)
+                self.usage += 1
+            case UnknownEvent(data={"response": {"id": str(response_id)}}):
+                if self.running.pop(response_id, None) is not None:
+                    self.over[response_id] = "failed"
+            case _:
+                self.suspects |= self.running.keys()
+                self.nameless_ends += 1
+        self.end_suspects()
+
+    def end_suspects(self) -> None:
+        """Count who must have ended, if as many are left as ended without a name."""
+        self.suspects &= self.running.keys()
+        if len(self.suspects) <= self.nameless_ends:
+            for response_id in self.suspects:
+                del self.running[response_id]
+                self.over[response_id] = "failed"
+            self.suspects, self.nameless_ends = set(), 0
 
     def add(self, item_id: str, more: str) -> None:
         if item_id not in self.deleted:
@@ -481,6 +505,13 @@ class Sides(RuleBasedStateMachine):
     def server_finishes(self, number: int, status: str) -> None:
         response_id = self.response_of(self.books["server"].running, number)
         self.say("server", self.ending(response_id, status, {}))
+
+    @precondition(lambda self: self.books["server"].running)
+    @rule(number=numbers)
+    def server_finishes_in_a_way_that_does_not_fit(self, number: int) -> None:
+        response_id = self.response_of(self.books["server"].running, number)
+        response = {"id": response_id, "usage": "much"}
+        self.say("server", {"type": "response.done", "response": response}, strict=False)
 
     @rule(number=numbers, more=st.booleans())
     def server_transcribes(self, number: int, more: bool) -> None:

@@ -338,6 +338,24 @@ def test_a_created_that_does_not_fit_ends_the_waiting_for_it() -> None:
     receive(protocol, {"type": "response.created", "response": {"id": 7}})
 
 
+@pytest.mark.parametrize("response", [{"id": "r", "output": 5}, {"id": 7}, 7, None])
+def test_an_end_that_does_not_fit_makes_way_for_what_waits(response: Any) -> None:
+    protocol = client(created("r"))
+    assert protocol.respond() is None
+    receive(protocol, {"type": "response.done", "response": response})
+    assert protocol.active_responses == ()
+    assert due(protocol) == [ResponseCreate()]
+
+
+def test_a_cancelled_one_whose_created_does_not_fit_is_cancelled_by_its_id() -> None:
+    protocol = client()
+    ask(protocol, "mine")
+    protocol.cancel()
+    receive(protocol, {"type": "response.created", "response": {"id": "r", "output": 5}})
+    assert protocol.active_responses == ("r",)
+    assert due(protocol) == [ResponseCancel(response_id="r")]
+
+
 @pytest.mark.parametrize(
     "error", [{"event_id": "mine", "code": 404}, {"event_id": "mine", "x": 1}]
 )
