@@ -1,6 +1,7 @@
 """Messages that wait for one reader, with a budget of their own."""
 
 import math
+import time
 from collections import deque
 from typing import Final, final
 
@@ -13,7 +14,8 @@ from ._message import RealtimeMessage
 
 DEFAULT_BUDGET_BYTES: Final = 16 * 2**20
 """About 260 s of speech as it comes over the wire."""
-_SCHEDULE_BYTES: Final = 16 * 1024  # how much may be taken before others get to run
+_SCHEDULE_BYTES: Final = 16 * 1024  # how much is taken before others may want to run
+_SCHEDULE_S: Final = 0.005  # and how long they are made to wait at most
 _MAX_GAPS: Final = 1024
 
 
@@ -42,6 +44,8 @@ class Buffer:
         self._put, self._take = anyio.create_memory_object_stream[_Entry](math.inf)
         self._ready = anyio.Event()
         self._since_schedule = 0
+        self._quota = 0
+        self._scheduled_at = time.monotonic()
         self._end: End | None = None
         self._guard = anyio.ResourceGuard("receiving from")
         self._audio: deque[_Entry] = deque()
@@ -150,8 +154,19 @@ class Buffer:
                 self._put.send_nowait(entry)
 
     async def _yield(self) -> None:
-        if self._since_schedule >= _SCHEDULE_BYTES:
-            self._since_schedule = 0
-            await checkpoint()
-        else:
+        """Let others run: after what was there when they last did, and soon.
+
+        Per turn of the loop the session's reader adds all of one read. Who takes less than that
+        per turn falls behind however quick he is.
+        """
+        if self._since_schedule < _SCHEDULE_BYTES or not self._is_time():
             await checkpoint_if_cancelled()
+            return
+        await checkpoint()
+        self._since_schedule = 0
+        self._quota = self.cost
+        self._scheduled_at = time.monotonic()
+
+    def _is_time(self) -> bool:
+        over = self._since_schedule >= self._quota
+        return over or time.monotonic() - self._scheduled_at > _SCHEDULE_S

@@ -1,6 +1,6 @@
-"""Over a real socket, and cancelled at each suspension and each tick: nothing lost, nothing left."""
+"""Over a real socket, and cancelled at each suspension and each tick: nothing is left."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import (
@@ -18,8 +18,10 @@ from support import (
     texts_of,
 )
 
-from meshrt.session import RealtimeMessage
 from meshrt.transports import SessionClosed
+
+if TYPE_CHECKING:
+    from meshrt.session import RealtimeMessage
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
 
