@@ -1,8 +1,8 @@
 """Messages that wait for one reader, with a budget of their own."""
 
 import math
-import time
 from collections import deque
+from time import monotonic
 from typing import Final, final
 
 import anyio
@@ -45,7 +45,7 @@ class Buffer:
         self._ready = anyio.Event()
         self._since_schedule = 0
         self._quota = 0
-        self._scheduled_at = time.monotonic()
+        self._scheduled_at = monotonic()
         self._end: End | None = None
         self._guard = anyio.ResourceGuard("receiving from")
         self._audio: deque[_Entry] = deque()
@@ -165,8 +165,8 @@ class Buffer:
         await checkpoint()
         self._since_schedule = 0
         self._quota = self.cost
-        self._scheduled_at = time.monotonic()
+        self._scheduled_at = monotonic()
 
     def _is_time(self) -> bool:
         over = self._since_schedule >= self._quota
-        return over or time.monotonic() - self._scheduled_at > _SCHEDULE_S
+        return over or monotonic() - self._scheduled_at > _SCHEDULE_S
