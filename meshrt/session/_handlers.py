@@ -86,8 +86,8 @@ class Handlers:
         For a program that has handlers and nothing else to do. Cancelling is safe.
 
         Returns:
-            How the session ended: by our close, or by the server's with code 1000 and no turn
-            running.
+            How the session ended, which was by our close, or by the server's with code 1000 and
+            no turn running.
 
         Raises:
             SessionExpired: The server closed because the session had lasted as long as it may.
