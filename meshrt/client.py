@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final
 
@@ -190,7 +191,9 @@ class Realtime:
             redact=self._client._redact,
         )
         opening = partial(self._client._open, endpoint, max_message_bytes)
-        return Connecting(opening, session=session, options=options)
+        caller = sys._getframe(1)
+        site = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+        return Connecting(opening, session=session, options=options, site=site)
 
 
 def _check(**limits: float) -> None:

@@ -37,6 +37,8 @@ class Connecting(anyio.AsyncContextManagerMixin):
         open_transport: Opens the transport; called once, when the block is entered.
         session: What to configure before the body begins, or ``None``.
         options: The session's settings.
+        site: Where it was asked for, as ``file:line``: for the warning of a session that is
+            entered by hand and never left.
 
     Raises:
         LocalProtocolError: ``session`` can't be sent; nothing was opened.
@@ -48,8 +50,10 @@ class Connecting(anyio.AsyncContextManagerMixin):
         *,
         session: Session | None = None,
         options: SessionOptions | None = None,
+        site: str | None = None,
     ) -> None:
         self._open_transport = open_transport
+        self._site = site
         self._options = options or SessionOptions()
         keep_audio_text = self._options.keep_audio_text
         self._protocol = RealtimeProtocol("client", keep_audio_text=keep_audio_text)
@@ -75,6 +79,8 @@ class Connecting(anyio.AsyncContextManagerMixin):
                         yield session
                         await session._leave(drain=True)
                     except BaseException as error:  # noqa: ASYNC103  held, and raised below
+                        if session is not None and _is_cleaned_up(error):
+                            session._warn_of_not_left()
                         # Before anything is awaited: a cancellation must not replace it.
                         cancelled = is_cancellation(error)
                         held = None if cancelled else error
@@ -101,7 +107,7 @@ class Connecting(anyio.AsyncContextManagerMixin):
         _check_fresh(self._protocol)
         with anyio.move_on_after(self._options.connect_timeout):
             transport = await self._open_transport()
-            session = RealtimeSession._create(transport, self._protocol, self._options)
+            session = RealtimeSession._create(transport, self._protocol, self._options, self._site)
             released.callback(session._release)
             try:
                 await self._greet(session, tasks)
@@ -174,6 +180,12 @@ def _rejected(error: RealtimeError) -> HandshakeRejected:
         event_id=error.event_id,
         request_id=error.request_id,
     )
+
+
+def _is_cleaned_up(error: BaseException) -> bool:
+    """Tell a loop that ends, and closes what is open yet, from a body that raises the same."""
+    traceback = error.__traceback__
+    return isinstance(error, GeneratorExit) and traceback is not None and not traceback.tb_next
 
 
 async def _let_go(session: RealtimeSession | None, error: BaseException) -> None:  # noqa: ASYNC910  as its branches do

@@ -1,6 +1,7 @@
 """One conversation with a realtime server, for as long as an ``async with`` block."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self, final
 
@@ -50,8 +51,13 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
     """
 
     def __init__(
-        self, transport: Transport, protocol: RealtimeProtocol, options: SessionOptions
+        self,
+        transport: Transport,
+        protocol: RealtimeProtocol,
+        options: SessionOptions,
+        site: str | None = None,
     ) -> None:
+        self._site = site
         self._protocol = protocol
         self._options = options
         self._began_at = anyio.current_time()
@@ -373,6 +379,20 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
     def _take_failure(self) -> BaseException | None:
         failure, self._failure = self._failure, None
         return failure
+
+    def _warn_of_not_left(self) -> None:
+        where = "" if self._site is None else f"; connect() was called at {self._site}"
+        warnings.warn(
+            f"a session was entered and never left: write `async with`{where}",
+            ResourceWarning,
+            source=self,
+            stacklevel=2,
+        )
+
+    def __del__(self) -> None:
+        if self._tasks is not None:
+            self._warn_of_not_left()
+            self._release()
 
     def _release(self) -> None:
         """Give up the memory, when the block is left and all tasks are done."""
