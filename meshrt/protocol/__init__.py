@@ -4,10 +4,10 @@ Nothing here reads a socket, a clock or a source of randomness.
 """
 
 from .._public import publish
-from ._acknowledgements import (
+from ._acknowledgements import Acknowledgements as Acknowledgements
+from ._answers import (
     ACKNOWLEDGEMENTS as ACKNOWLEDGEMENTS,
     Acknowledgement as Acknowledgement,
-    Acknowledgements as Acknowledgements,
     Failed as Failed,
     Settled as Settled,
 )
@@ -23,12 +23,14 @@ from ._records import (
     ResponseRecord as ResponseRecord,
     UsageTotals as UsageTotals,
 )
+from ._refusals import REFUSALS as REFUSALS
 from ._state import TRANSITIONS as TRANSITIONS, State as State, Step as Step
 
 __all__ = (
     "ACKNOWLEDGEMENTS",
     "BETA_FIELDS",
     "MAX_APPEND_BYTES",
+    "REFUSALS",
     "TRANSITIONS",
     "Acknowledgement",
     "Acknowledgements",

@@ -7,142 +7,51 @@ metadata. A command that nobody waits for any longer keeps its place, so that it
 not given to the next one.
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, Final, TypeAlias, final
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, final
 
 import attrs
 
+from ..errors import LocalProtocolError
 from ..events import (
     BETA_NAMES,
     UNSET,
     ConversationItemAdded,
     ConversationItemCreated,
-    ConversationItemDeleted,
-    ConversationItemRetrieved,
-    ConversationItemTruncated,
-    Event,
-    InputAudioBufferCleared,
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
+    InputAudioBufferTimeoutTriggered,
     ResponseCreated,
     ResponseDone,
     ResponseOutputItemAdded,
-    SessionUpdated,
     UnknownEvent,
-    class_of,
+)
+from ._answers import (
+    ACKNOWLEDGEMENTS,
+    CANCEL,
+    CREATE_ITEM,
+    CREATE_RESPONSE,
+    KINDS,
+    Failed,
+    Key,
+    Settled,
+    id_in,
 )
 from ._codec import AnyEvent
-from ._conversation import field_of, refused_id
-
-_Key: TypeAlias = Any
-
-
-@attrs.frozen
-class Acknowledgement:
-    """How a kind of command is answered."""
-
-    answers: tuple[type[Event], ...]
-    """The events that answer it."""
-    asked: Callable[[Mapping[str, Any]], _Key] = lambda _: None
-    """What identifies the command, or ``None``."""
-    answered: Callable[[Any], _Key] = lambda _: None
-    """The same of an answer."""
-
-
-def _item_of(event: Mapping[str, Any]) -> _Key:
-    return _id_of(event.get("item"))
-
-
-def _id_of(item: object) -> str | None:
-    value = field_of(item, "id")
-    return value if isinstance(value, str) else None
-
-
-def _metadata_of(event: Mapping[str, Any]) -> _Key:
-    metadata = field_of(event.get("response"), "metadata") or None
-    return dict(metadata) if isinstance(metadata, Mapping) else metadata  # ours may change
-
-
-ACKNOWLEDGEMENTS: Final[Mapping[str, Acknowledgement]] = MappingProxyType(
-    {
-        "session.update": Acknowledgement((SessionUpdated,)),
-        "input_audio_buffer.commit": Acknowledgement((InputAudioBufferCommitted,)),
-        "input_audio_buffer.clear": Acknowledgement((InputAudioBufferCleared,)),
-        "conversation.item.create": Acknowledgement(
-            (ConversationItemAdded, ConversationItemCreated),
-            _item_of,
-            lambda event: _id_of(event.item),
-        ),
-        "conversation.item.delete": Acknowledgement(
-            (ConversationItemDeleted,),
-            lambda event: event.get("item_id"),
-            lambda event: event.item_id,
-        ),
-        "conversation.item.retrieve": Acknowledgement(
-            (ConversationItemRetrieved,),
-            lambda event: event.get("item_id"),
-            lambda event: _id_of(event.item),
-        ),
-        "conversation.item.truncate": Acknowledgement(
-            (ConversationItemTruncated,),
-            lambda event: event.get("item_id"),
-            lambda event: event.item_id,
-        ),
-        "response.create": Acknowledgement(
-            (ResponseCreated,), _metadata_of, lambda event: event.response.metadata or None
-        ),
-        "response.cancel": Acknowledgement(
-            (ResponseDone,),
-            lambda event: event.get("response_id"),
-            lambda event: event.response.id,
-        ),
-    }
-)
-"""What answers each command. An append is answered by nothing."""
-
-
-@attrs.frozen(kw_only=True)
-class Settled:
-    """A command that has its answer.
-
-    Attributes:
-        type: The command's wire name.
-        event_id: The command's id.
-        event: The answer: an event of the kind that the table names, an ``error``, or an
-            :class:`~meshrt.events.UnknownEvent` where the answer did not fit its class.
-        abandoned: Whether nobody waits for it any longer.
-    """
-
-    type: str
-    event_id: str
-    event: AnyEvent
-    abandoned: bool
-
-
-@attrs.frozen(kw_only=True)
-class Failed:
-    """A command that will have no answer.
-
-    Attributes:
-        type: The command's wire name.
-        event_id: The command's id.
-        reason: Why the session ended.
-        abandoned: Whether nobody waits for it any longer.
-    """
-
-    type: str
-    event_id: str
-    reason: str
-    abandoned: bool
+from ._fields import field_of
+from ._misfits import class_meant, response_of
+from ._refusals import refused_id, refused_kind
 
 
 @attrs.define(eq=False)
 class _Command:
     type: str
     event_id: str
-    rule: Acknowledgement
-    key: _Key
+    kind: str
+    key: Key
+    shape: tuple[object, object]
+    number: int
     abandoned: bool = False
 
     def settled(self, event: AnyEvent) -> Settled:
@@ -161,85 +70,142 @@ class Acknowledgements:
     """The commands that have been sent and not answered."""
 
     def __init__(self) -> None:
-        self._outstanding: list[_Command] = []
-        self._announced: set[str | None] = set()
+        self._outstanding: dict[str, _Command] = {}
+        self._queues: dict[tuple[str, Key], deque[_Command]] = {}
+        self._sent = 0
+        self._announced: set[object] = set()
+        self._outside: set[object] = set()
+        self._too_late: dict[str, None] = {}
 
     @property
     def outstanding(self) -> tuple[str, ...]:
         """The ids of the commands without an answer, oldest first, abandoned ones included."""
-        return tuple(command.event_id for command in self._outstanding)
+        return tuple(self._outstanding)
+
+    def __contains__(self, event_id: object) -> bool:
+        return event_id in self._outstanding
+
+    def check(self, event_id: str) -> None:
+        """Refuse the id of a command that waits for its answer: an ``error`` could mean either.
+
+        Raises:
+            LocalProtocolError: It is taken.
+        """
+        if event_id in self._outstanding:
+            raise LocalProtocolError(
+                f"nothing was sent: the event_id {event_id[:80]!r} is that of a "
+                f"{self._outstanding[event_id].type} which has no answer yet; give each event "
+                "its own, or none"
+            )
 
     def sent(self, event: Mapping[str, Any]) -> None:
-        """Note an event of ours, with its ``event_id``; what is never answered passes by."""
-        rule = ACKNOWLEDGEMENTS.get(BETA_NAMES.get(event["type"], event["type"]))
-        if rule is not None:
-            command = _Command(event["type"], event["event_id"], rule, rule.asked(event))
-            self._outstanding.append(command)
+        """Note an event of ours, with its ``event_id``; what is never answered passes by.
+
+        Raises:
+            LocalProtocolError: A command of this ``event_id`` waits for its answer already.
+        """
+        kind = BETA_NAMES.get(event["type"], event["type"])
+        rule = ACKNOWLEDGEMENTS.get(kind)
+        if rule is None:
+            return
+        self.check(event["event_id"])
+        self._sent += 1
+        key, shape = rule.asked(event), _shape_of(event.get("item"))
+        command = _Command(event["type"], event["event_id"], kind, key, shape, self._sent)
+        self._outstanding[command.event_id] = command
+        self._queues.setdefault((kind, key), deque()).append(command)
 
     def abandon(self, event_id: str) -> None:
         """Let the answer to this command go to nobody, when it comes."""
-        for command in self._outstanding:
-            if command.event_id == event_id:
-                command.abandoned = True
+        if event_id in self._outstanding:
+            self._outstanding[event_id].abandoned = True
 
     def saw(self, event: AnyEvent) -> Settled | None:
         """Note an event of the server; return the command that it answers, if it does."""
         command = self._find(event)
-        self._announce(event)
+        self._note(event)
         if command is None:
             return None
-        self._outstanding.remove(command)
+        self._forget(command)
+        if class_meant(event) is ResponseDone and response_of(event).status != "cancelled":
+            self._too_late[command.event_id] = None  # the server will say so as well
         return command.settled(event)
 
     def fail_all(self, reason: str) -> tuple[Failed, ...]:
         """Forget all commands, because there will be no answers; return them, oldest first."""
-        failed = tuple(command.failed(reason) for command in self._outstanding)
+        failed = tuple(command.failed(reason) for command in self._outstanding.values())
         self._outstanding.clear()
+        self._queues.clear()
+        self._too_late.clear()
         return failed
+
+    def _forget(self, command: _Command) -> None:
+        del self._outstanding[command.event_id]
+        queue = self._queues[command.kind, command.key]
+        queue.remove(command)
+        if not queue:
+            del self._queues[command.kind, command.key]
 
     def _find(self, event: AnyEvent) -> _Command | None:
         refused = refused_id(event)
         if refused is not UNSET:
-            return self._find_refused(refused)
-        if isinstance(event, UnknownEvent):
-            return self._find_by_name(event)
-        for command in self._outstanding:
-            if self._answers(event, command):
-                return command
-        return None
+            return self._find_refused(event, refused)
+        meant = class_meant(event)
+        kind = None if meant is None else KINDS.get(meant)
+        return None if kind is None else self._find_answered(event, kind)
 
-    def _answers(self, event: Event, command: _Command) -> bool:
-        if not isinstance(event, command.rule.answers):
-            return False
-        answered = command.rule.answered(event)
-        if command.key is not None:
-            return bool(answered == command.key)
-        if command.type == "response.create":
-            return answered is None  # metadata comes back: with some, it answers another one
-        return command.type != "conversation.item.create" or not self._is_expected(answered)
+    def _find_answered(self, event: AnyEvent, kind: str) -> _Command | None:
+        is_unfit = isinstance(event, UnknownEvent)
+        answered = ACKNOWLEDGEMENTS[kind].answered(event.data if is_unfit else event)
+        if is_unfit and answered is UNSET:
+            return next(iter(self._of(kind)), None)  # nobody knows which: the oldest
+        exact = self._queues.get((kind, answered), ())
+        if kind == CREATE_ITEM:
+            return exact[0] if exact else self._find_nameless_item(event, answered)
+        loose = self._queues.get((kind, None), ())
+        # Metadata come back: a response with some answers one that gave some.
+        if kind == CREATE_RESPONSE or (kind == CANCEL and self._is_outside(event)):
+            loose = ()
+        heads = [queue[0] for queue in (exact, loose) if queue]
+        return min(heads, key=lambda command: command.number, default=None)
 
-    def _is_expected(self, item_id: str | None) -> bool:
-        """Tell whether an item comes for another reason than a command without an id of ours."""
-        ours = [c.key for c in self._outstanding if c.type == "conversation.item.create"]
-        return item_id is not None and (item_id in self._announced or item_id in ours)
+    def _find_nameless_item(self, event: AnyEvent, item_id: Key) -> _Command | None:
+        """Return the oldest that gave no id and may have made this item.
 
-    def _find_refused(self, event_id: object) -> _Command | None:
+        There are items that come for other reasons: what the user says, what the model says,
+        the tools of an MCP server, what the server itself puts in when nobody speaks.
+        """
+        if item_id in self._announced:
+            return None
+        item = field_of(event.data if isinstance(event, UnknownEvent) else event, "item")
+        waiting = self._queues.get((CREATE_ITEM, None), ())
+        return next((c for c in waiting if _is_alike(c.shape, _shape_of(item))), None)
+
+    def _find_refused(self, event: AnyEvent, event_id: object) -> _Command | None:
         if event_id is not None:
-            return next((c for c in self._outstanding if c.event_id == event_id), None)
-        return self._outstanding[0] if len(self._outstanding) == 1 else None
+            return self._outstanding.get(event_id) if isinstance(event_id, str) else None
+        kind = refused_kind(event)
+        if kind == CANCEL and self._too_late:
+            return None
+        of_it = [*self._outstanding.values()] if kind is None else self._of(kind)
+        return of_it[0] if len(of_it) == 1 else None
 
-    def _find_by_name(self, event: UnknownEvent) -> _Command | None:
-        """Let an answer that does not fit its class fail the oldest command that it may answer."""
-        for command in self._outstanding:
-            if event.problem is not None and class_of(event.type) in command.rule.answers:
-                return command
-        return None
+    def _of(self, kind: str) -> list[_Command]:
+        return [command for command in self._outstanding.values() if command.kind == kind]
 
-    def _announce(self, event: AnyEvent) -> None:
+    def _is_outside(self, event: AnyEvent) -> bool:
+        """Tell whether a response is known to be outside the conversation."""
+        response = response_of(event)
+        return response.conversation_id is None or response.id in self._outside
+
+    def _note(self, event: AnyEvent) -> None:
+        if refused_kind(event) == CANCEL:
+            self._forgive(refused_id(event))
         match event:
             case (
                 InputAudioBufferCommitted(item_id=item_id)
                 | InputAudioBufferSpeechStarted(item_id=item_id)
+                | InputAudioBufferTimeoutTriggered(item_id=item_id)
             ):
                 self._announced.add(item_id)
             case (
@@ -248,4 +214,28 @@ class Acknowledgements:
                 | ConversationItemCreated(item=item)
             ):
                 # Once there, it answers nothing anew: there are servers that say both.
-                self._announced.add(_id_of(item))
+                self._announced.add(id_in("id")(item))
+        self._announced.discard(UNSET)
+        self._note_place(event)
+
+    def _forgive(self, event_id: object) -> None:
+        """Forget a cancel that came too late, now that the server has said so."""
+        oldest = next(iter(self._too_late), None)
+        self._too_late.pop(str(event_id or oldest), None)
+
+    def _note_place(self, event: AnyEvent) -> None:
+        meant, response = class_meant(event), response_of(event)
+        if meant is ResponseCreated and response.conversation_id is None:
+            self._outside.add(response.id)
+        elif meant is ResponseDone:
+            self._outside.discard(response.id)
+
+
+def _shape_of(item: object) -> tuple[object, object]:
+    return field_of(item, "type"), field_of(item, "role")
+
+
+def _is_alike(ours: tuple[object, object], theirs: tuple[object, object]) -> bool:
+    """Tell whether an item may be the one that we sent, by its type and role."""
+    pairs = zip(ours, theirs, strict=True)
+    return all(a == b for a, b in pairs if isinstance(a, str) and isinstance(b, str))

@@ -10,7 +10,7 @@ from ..events import (
     InputAudioBufferCommit,
     Session,
 )
-from ._conversation import bytes_per_ms, field_of
+from ._fields import bytes_per_ms, field_of
 from ._outgoing import Prepared
 
 _SHORTEST_COMMIT_MS: Final = 100  # the server answers less with `input_audio_buffer_commit_empty`

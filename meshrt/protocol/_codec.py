@@ -41,6 +41,7 @@ def _plain(value: Any) -> object:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
+_encoder_in_order = msgspec.json.Encoder(enc_hook=_plain, order="sorted")
 
 
 def decode(text: str | bytes, *, keep_audio_text: bool = False) -> AnyEvent:
@@ -111,6 +112,11 @@ def encode_append(audio: bytes | bytearray | memoryview, event_id: str) -> str:
     encoded = pybase64.b64encode_as_string(audio)
     quoted = _encoder.encode(event_id).decode()
     return f'{{"type":"input_audio_buffer.append","event_id":{quoted},"audio":"{encoded}"}}'
+
+
+def canonical(value: object) -> bytes:
+    """Write any JSON so that what is equal is written alike."""
+    return _encoder_in_order.encode(value)
 
 
 def as_mapping(event: AnyEvent | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -21,7 +21,6 @@ from ..events import (
     ConversationItemInputAudioTranscriptionDelta,
     ConversationItemRetrieved,
     ConversationItemTruncated,
-    Error,
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
     Item,
@@ -45,13 +44,10 @@ from ..events import (
     Usage,
 )
 from ._codec import AnyEvent
+from ._fields import bytes_per_ms, field_of
 from ._misfits import class_meant, response_of
 from ._records import ConversationSnapshot, ItemRecord, ResponseRecord, UsageTotals
 from ._usage import with_response, with_transcription
-
-_PCM16_BYTES_PER_MS: Final = 48  # two bytes per sample, 24 kHz
-_G711_BYTES_PER_MS: Final = 8  # one byte per sample, 8 kHz
-_G711: Final = ("audio/pcmu", "audio/pcma", "g711_ulaw", "g711_alaw")  # the last two are beta's
 
 _Delta = ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta
 
@@ -65,7 +61,7 @@ class _Item:
     response_id: str | None = None
     parts: dict[int, str] = attrs.Factory(dict)
     audio_bytes: int = 0
-    audio_bytes_per_ms: int = _PCM16_BYTES_PER_MS
+    audio_bytes_per_ms: int = bytes_per_ms(None)
     audio_index: int = 0
     audio: bytearray = attrs.Factory(bytearray)
     truncated_ms: int | None = None
@@ -404,31 +400,6 @@ class Conversation:
         output = field_of(field_of(self._session, "audio"), "output")
         by_default = field_of(output, "format") or field_of(self._session, "output_audio_format")
         return self._bytes_per_ms.get(response_id) or bytes_per_ms(by_default)
-
-
-def field_of(value: object, name: str) -> Any:
-    """Return a field of an object of the wire, typed or a mapping; ``None`` if it is not there."""
-    if isinstance(value, Mapping):
-        return value.get(name)
-    return getattr(value, name, None)
-
-
-def refused_id(event: AnyEvent) -> object:
-    """Return the id of our event that an error quotes, also if the error does not fit its class.
-
-    ``None`` stands for an error that quotes none, ``UNSET`` for an event that is no error.
-    """
-    if isinstance(event, Error):
-        return event.error.event_id or None
-    if isinstance(event, UnknownEvent) and event.type == Error.type:
-        return field_of(event.data.get("error"), "event_id") or None
-    return UNSET
-
-
-def bytes_per_ms(audio_format: object) -> int:
-    """Return how much audio is 1 ms, in bytes: of G.711, else of PCM16 at 24 kHz."""
-    name = audio_format if isinstance(audio_format, str) else field_of(audio_format, "type")
-    return _G711_BYTES_PER_MS if name in _G711 else _PCM16_BYTES_PER_MS
 
 
 def _as_said(record: ResponseRecord, response: Response) -> ResponseRecord:

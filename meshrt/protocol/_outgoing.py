@@ -28,7 +28,8 @@ from ._checks import (
     unknown_fields,
 )
 from ._codec import AnyEvent, as_mapping, encode, encode_append
-from ._conversation import Conversation, field_of
+from ._conversation import Conversation
+from ._fields import field_of
 
 _APPEND: Final = InputAudioBufferAppend.type
 _BETA_G711: Final = frozenset({"g711_ulaw", "g711_alaw"})

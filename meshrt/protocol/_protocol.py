@@ -1,11 +1,12 @@
 """The wire without I/O: events in, text out; text in, events out."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias, final
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from ..events import (
+    BETA_NAMES,
     CLIENT_EVENTS,
     SERVER_EVENTS,
     UNSET,
@@ -18,11 +19,14 @@ from ..events import (
     Session,
     UnknownEvent,
 )
-from ._acknowledgements import Acknowledgements, Failed, Settled
+from ._acknowledgements import Acknowledgements
+from ._answers import ACKNOWLEDGEMENTS, Failed, Settled
 from ._buffer import BufferedAudio
 from ._codec import AnyEvent, decode
-from ._conversation import Conversation, field_of, refused_id
+from ._conversation import Conversation
+from ._fields import field_of
 from ._outgoing import Outgoing, Prepared
+from ._refusals import refused_id
 from ._state import TRANSITIONS, State, Step, step_of
 from ._turns import Turns
 
@@ -64,8 +68,7 @@ class RealtimeProtocol:
             raise LocalProtocolError(f'a role is "client" or "server", and not {role!r}')
         self.role: Role = role
         self.conversation: Conversation = Conversation(keep_audio=keep_audio)
-        counted = map("event_{}".format, itertools.count(1)).__next__
-        self._outgoing = Outgoing(role, make_id or counted, self.conversation)
+        self._outgoing = Outgoing(role, make_id or self._counted().__next__, self.conversation)
         self._keep_audio_text = keep_audio_text
         self._state = State.CONNECTING
         self._turns = Turns(self.conversation)
@@ -128,6 +131,7 @@ class RealtimeProtocol:
             LocalProtocolError: It is not an event that we may send.
         """
         prepared = self._outgoing.prepare(event, strict=strict)
+        self._check_id(prepared)
         if strict and self.role == "client":
             self._buffer.check(prepared, self.session)
         return prepared
@@ -148,8 +152,10 @@ class RealtimeProtocol:
         """Note that a prepared event is sent, and return its text.
 
         Raises:
-            LocalProtocolError: The session has ended. Nothing has changed.
+            LocalProtocolError: The session has ended, or another command with this ``event_id``
+                was sent in the meantime and waits for its answer. Nothing has changed.
         """
+        self._check_id(prepared)
         self._step(step_of(prepared.type, from_server=self.role == "server"))
         if self.role == "server":
             self._note(decode(prepared.text))
@@ -268,6 +274,11 @@ class RealtimeProtocol:
         texts, self._to_send = self._to_send, []
         return texts
 
+    def _counted(self) -> Iterator[str]:
+        """Count ids, and pass by one that somebody has chosen for a command of theirs."""
+        ids = map("event_{}".format, itertools.count(1))
+        return (i for i in ids if i not in self._commands and i not in self._turns.waiting)
+
     def _step(self, step: Step) -> None:
         self._check_goes_on(step)
         self._state = TRANSITIONS[self._state, step]
@@ -301,6 +312,13 @@ class RealtimeProtocol:
             problem = f"{event.type} is an event of our own side"
             return UnknownEvent(type=event.type, data=event.data, problem=problem)
         return event
+
+    def _check_id(self, prepared: Prepared) -> None:
+        """Refuse a command whose id another one has that is not answered, or not yet sent."""
+        kind = BETA_NAMES.get(prepared.type, prepared.type)
+        if self.role == "client" and kind in ACKNOWLEDGEMENTS:
+            self._commands.check(prepared.event_id)
+            self._turns.check(prepared.event_id)
 
     def _sent(self, prepared: Prepared) -> None:
         """Note an event of the client's, whichever side we are."""

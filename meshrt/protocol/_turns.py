@@ -6,6 +6,7 @@ from typing import final
 
 import attrs
 
+from ..errors import LocalProtocolError
 from ..events import (
     UNSET,
     Response,
@@ -14,10 +15,11 @@ from ..events import (
     ResponseCreated,
     ResponseParams,
 )
-from ._acknowledgements import Failed
+from ._answers import Failed
 from ._codec import AnyEvent
 from ._conversation import Conversation
 from ._misfits import class_meant, response_of
+from ._refusals import refused_kind
 
 
 @attrs.define(eq=False)
@@ -53,9 +55,21 @@ class Turns:
         return bool(self._conversation.active_responses or self._asked)
 
     @property
-    def waiting(self) -> int:
-        """How many responses wait for their turn."""
-        return len(self._waiting)
+    def waiting(self) -> tuple[str, ...]:
+        """The event ids of the responses that wait for their turn, in order."""
+        return tuple(str(event.event_id) for event in self._waiting)
+
+    def check(self, event_id: str) -> None:
+        """Refuse the id of a response that waits for its turn.
+
+        Raises:
+            LocalProtocolError: It is taken.
+        """
+        if event_id in self.waiting:
+            raise LocalProtocolError(
+                f"nothing was sent: the event_id {event_id[:80]!r} is that of a response.create "
+                "which waits for its turn; give each event its own, or none"
+            )
 
     def asked(self, event_id: str | None, *, in_conversation: bool) -> None:
         """Note a ``response.create`` that is sent; one without an id is only seen by a server."""
@@ -104,8 +118,8 @@ class Turns:
         """
         if self._asked and class_meant(event) is ResponseCreated:
             self._begin(response_of(event))
-        elif self._asked:
-            self._asked = deque(a for a in self._asked if a.event_id != refused)
+        elif self._asked and refused is not UNSET:
+            self._refuse(event, refused)
         if self._waiting and not self._is_taken():
             self._due.append(self._waiting.popleft())
 
@@ -119,6 +133,15 @@ class Turns:
         self._asked.remove(asked)
         if asked.cancelled and isinstance(response.id, str):
             self._due.append(ResponseCancel(response_id=response.id))
+
+    def _refuse(self, event: AnyEvent, refused: object) -> None:
+        """Forget what was refused; of an error that quotes nothing, its code may say so much."""
+        left = deque(a for a in self._asked if a.event_id != refused)
+        inside = [a for a in self._asked if a.in_conversation]
+        is_other = len(left) < len(self._asked) or refused is not None
+        if not is_other and inside and refused_kind(event) == ResponseCreate.type:
+            left.remove(inside[0])
+        self._asked = left
 
     def _answered_by(self, response: Response) -> _Asked:
         """Return the oldest that was asked for in the same place, if that is said."""

@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given, strategies as st
 
-from meshrt.errors import RemoteProtocolError
+from meshrt.errors import LocalProtocolError, RemoteProtocolError
 from meshrt.events import (
     CLIENT_EVENTS,
     UNSET,
@@ -30,6 +31,8 @@ from meshrt.events import (
     InputAudioBufferCommit,
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
+    InputAudioBufferTimeoutTriggered,
+    McpListTools,
     OutputAudioBufferClear,
     OutputAudioBufferCleared,
     RealtimeSession,
@@ -46,11 +49,13 @@ from meshrt.events import (
     SessionInputAudioBufferAppend,
     SessionUpdate,
     SessionUpdated,
+    SystemMessage,
     UnknownEvent,
     UserMessage,
 )
 from meshrt.protocol import (
     ACKNOWLEDGEMENTS,
+    REFUSALS,
     Acknowledgements,
     AnyEvent,
     RealtimeProtocol,
@@ -58,6 +63,7 @@ from meshrt.protocol import (
     decode,
     encode,
 )
+from meshrt.protocol._fields import field_of
 from tests.strategies import client_events, server_events, unknown_events
 
 PLACE: dict[str, Any] = {"content_index": 0, "audio_end_ms": 0}
@@ -65,6 +71,10 @@ PLACE: dict[str, Any] = {"content_index": 0, "audio_end_ms": 0}
 
 def message(item_id: Any = UNSET) -> UserMessage:
     return UserMessage(id=item_id, content=[])
+
+
+def with_id(item: Any, item_id: str) -> Any:
+    return {**item, "id": item_id} if isinstance(item, dict) else attrs.evolve(item, id=item_id)
 
 
 def update() -> SessionUpdate:
@@ -91,12 +101,12 @@ def created(metadata: Any = UNSET, response_id: str = "r") -> ResponseCreated:
     return ResponseCreated(response=Response(id=response_id, metadata=metadata))
 
 
-def ended(response_id: Any = "r") -> ResponseDone:
-    return ResponseDone(response=Response(id=response_id))
+def ended(response_id: Any = "r", **fields: Any) -> ResponseDone:
+    return ResponseDone(response=Response(id=response_id, **fields))
 
 
-def error(event_id: Any = UNSET) -> Error:
-    return Error(error=ErrorDetails(event_id=event_id))
+def error(event_id: Any = UNSET, code: Any = UNSET) -> Error:
+    return Error(error=ErrorDetails(event_id=event_id, code=code))
 
 
 def truncate(item_id: str) -> ConversationItemTruncate:
@@ -145,7 +155,8 @@ ANSWERS = [
     (InputAudioBufferClear(), InputAudioBufferCleared()),
     (create(), added()),
     (create(), ConversationItemCreated(item=message("server's"))),
-    (create(), ConversationItemAdded(item={"type": "new"})),
+    (create(), ConversationItemAdded(item={"type": "message"})),
+    (ConversationItemCreate(item={"type": "new"}), ConversationItemAdded(item={"type": "new"})),
     (create("ours"), added("ours")),
     (create("ours"), ConversationItemCreated(item=message("ours"))),
     (ConversationItemDelete(item_id="i"), ConversationItemDeleted(item_id="i")),
@@ -162,6 +173,9 @@ OTHERS = [
     (create("ours"), added("another")),
     (create("ours"), added(None)),
     (create(), ConversationItemDone(item=message("server's"))),
+    (create(), ConversationItemAdded(item=McpListTools(id="t", server_label="s", tools=[]))),
+    (create(), ConversationItemAdded(item=SystemMessage(id="s", content=[]))),
+    (create(), ConversationItemAdded(item={"id": "n", "type": "new"})),
     (ConversationItemDelete(item_id="i"), ConversationItemDeleted(item_id="j")),
     (ConversationItemRetrieve(item_id="i"), ConversationItemRetrieved(item=message("j"))),
     (ConversationItemRetrieve(item_id="i"), ConversationItemRetrieved(item={"id": ["i"]})),
@@ -215,8 +229,9 @@ def test_the_answer_of_one_kind_settles_no_other_kind(command: Event, answer: Ev
 def test_an_answer_goes_to_the_oldest_of_its_kind(command: Event, answer: Event) -> None:
     protocol = client(command, command)
     again = [answer, answer]
-    if command == create():  # the server gives each its own id
-        again = [type(answer)(item=message(item_id)) for item_id in "ab"]  # type: ignore[call-arg]
+    if isinstance(command, ConversationItemCreate) and not field_of(command.item, "id"):
+        # The server gives each its own id.
+        again = [type(answer)(item=with_id(answer.item, name)) for name in "ab"]  # type: ignore[attr-defined, call-arg]
     assert answered(protocol, *again) == ["1", "2"]
 
 
@@ -276,6 +291,7 @@ def test_the_end_of_a_response_answers_the_oldest_cancel_that_it_may() -> None:
 @pytest.mark.parametrize("announcement", [
     committed("i"),
     InputAudioBufferSpeechStarted(item_id="i", audio_start_ms=0),
+    InputAudioBufferTimeoutTriggered(item_id="i", audio_start_ms=0, audio_end_ms=1),
     ResponseOutputItemAdded(response_id="r", output_index=0, item=message("i")),
 ])  # fmt: skip
 @pytest.mark.parametrize("event", [ConversationItemAdded, ConversationItemCreated])
@@ -382,6 +398,178 @@ def test_what_nobody_knows_settles_nothing() -> None:
     assert ledger.saw(UnknownEvent(type="session.updated", data={})) is None
 
 
+@pytest.mark.parametrize(
+    ("command", "event", "later"),
+    [
+        (create, added, added),
+        (lambda name: ConversationItemDelete(item_id=name),
+         lambda name: ConversationItemDeleted(item_id=name), None),
+        (lambda name: ConversationItemRetrieve(item_id=name),
+         lambda name: ConversationItemRetrieved(item=message(name)), None),
+        (truncate, truncated, None),
+        (lambda name: ask({"n": name}), lambda name: created({"n": name}), None),
+        (lambda name: ResponseCancel(response_id=name), ended, None),
+    ],
+)  # fmt: skip
+def test_an_answer_that_does_not_fit_is_told_by_what_of_it_can_be_read(
+    command: Any, event: Any, later: Any
+) -> None:
+    wrong = [{**json.loads(encode(event(name))), "event_id": 7} for name in "bca"]
+    assert answered(client(command("a"), command("b")), *wrong) == ["2", None, "1"]
+
+
+def test_of_a_response_that_does_not_fit_its_class_the_metadata_count() -> None:
+    protocol = client(ask({"n": "1"}), ask(), ask())
+    wrong = [{"id": 7, "metadata": {"n": "2"}}, {"id": 7}, {"id": 7, "metadata": 5}, 7]
+    events = [{"type": "response.created", "response": each} for each in wrong]
+    assert answered(protocol, *events) == [None, "2", None, "1"]
+
+
+# --- errors that quote nothing, and whose code says what they are about
+
+KINDS = {
+    "session.update": update(),
+    "input_audio_buffer.commit": InputAudioBufferCommit(),
+    "response.create": ask(),
+    "response.cancel": ResponseCancel(response_id="r"),
+    "conversation.item.truncate": truncate("i"),
+}
+
+
+def test_the_code_of_an_error_is_one_that_a_command_can_be_answered_with() -> None:
+    assert set(REFUSALS.values()) == set(KINDS) <= set(ACKNOWLEDGEMENTS)
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_an_error_that_quotes_nothing_is_that_of_the_only_command_of_its_kind(code: str) -> None:
+    meant = KINDS[REFUSALS[code]]
+    others = [command for kind, command in KINDS.items() if kind != REFUSALS[code]]
+    assert answered(client(*others, meant), error(None, code)) == [str(len(KINDS))]
+    assert answered(client(*others, meant, meant), error(None, code)) == [None]
+    for other in others:
+        assert answered(client(other), error(None, code)) == [None]
+    wrong = {"type": "error", "error": {"code": code, "message": 7}}
+    assert answered(client(*others, meant), wrong) == [str(len(KINDS))]
+
+
+NOT_ACTIVE = "response_cancel_not_active"
+
+
+@pytest.mark.parametrize("status", ["completed", "incomplete", "failed", UNSET])
+@pytest.mark.parametrize("response_id", ["r", UNSET])
+def test_the_error_of_a_cancel_that_came_too_late_is_nobody_elses(
+    status: Any, response_id: Any
+) -> None:
+    late = ResponseCancel(response_id=response_id)
+    protocol = client(late)
+    assert answered(protocol, ended("r", status=status)) == ["1"]
+    protocol.send(update())
+    assert answered(protocol, error(None, NOT_ACTIVE)) == [None]
+    protocol.send(ResponseCancel(response_id="s"))
+    assert answered(protocol, error(None, NOT_ACTIVE), error(None, NOT_ACTIVE)) == ["3", None]
+    assert protocol.outstanding == ("2",)
+
+
+@pytest.mark.parametrize("quoted", ["1", "another's"])
+def test_an_error_that_quotes_the_late_cancel_is_the_one_that_was_to_come(quoted: str) -> None:
+    protocol = client(ResponseCancel(response_id="r"))
+    assert answered(protocol, ended("r", status="completed")) == ["1"]
+    protocol.send(ResponseCancel(response_id="s"))
+    assert answered(protocol, error(quoted, NOT_ACTIVE)) == [None]
+    expected = ["2"] if quoted == "1" else [None]
+    assert answered(protocol, error(None, NOT_ACTIVE)) == expected
+
+
+def test_after_a_cancel_in_time_no_error_is_to_come() -> None:
+    protocol = client(ResponseCancel(response_id="r"))
+    assert answered(protocol, ended("r", status="cancelled")) == ["1"]
+    protocol.send(ResponseCancel(response_id="s"))
+    assert answered(protocol, error(None, NOT_ACTIVE)) == ["2"]
+
+
+# --- a cancel without an id is about the conversation
+
+OUTSIDE: dict[str, Any] = {"id": "outside", "conversation_id": None}
+
+
+@pytest.mark.parametrize("again", [{}, {"conversation_id": None}])
+@pytest.mark.parametrize("wrong", [{}, {"output": 7}])
+def test_the_end_of_a_response_outside_is_no_answer_to_a_cancel_without_an_id(
+    again: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    protocol = client()
+    events = [
+        {"type": "response.created", "response": {**OUTSIDE, **wrong}},
+        {"type": "response.created", "response": {"id": "inside", "conversation_id": "c"}},
+    ]
+    assert answered(protocol, *events) == [None, None]
+    protocol.send(ResponseCancel())
+    over = {"type": "response.done", "response": {"id": "outside", **again, **wrong}}
+    assert answered(protocol, over, ended("inside")) == [None, "1"]
+    # Its id may be used again, and be another's.
+    protocol.send(ResponseCancel())
+    assert answered(protocol, ended("outside")) == ["2"]
+
+
+def test_a_cancel_by_its_id_is_answered_wherever_the_response_is() -> None:
+    protocol = client(ResponseCancel(), ResponseCancel(response_id="outside"))
+    assert answered(protocol, ended(response_id="outside", conversation_id=None)) == ["2"]
+
+
+# --- one id, one command
+
+
+@each_answer
+def test_the_id_of_a_command_that_waits_can_not_be_given_to_another(
+    command: Event, answer: Event
+) -> None:
+    protocol = RealtimeProtocol("client")
+    first = protocol.prepare(attrs.evolve(command, event_id="x"))  # type: ignore[call-arg]
+    second = protocol.prepare({"type": "response.create", "event_id": "x"})
+    beta = {"type": "transcription_session.update", "session": {}}
+    protocol.advance(first)
+    for refused in (
+        lambda: protocol.send({"type": "session.update", "event_id": "x"}, strict=False),
+        lambda: protocol.send({**beta, "event_id": "x"}, strict=False),
+        lambda: protocol.respond(event_id="x"),
+        lambda: protocol.advance(second),
+    ):
+        with pytest.raises(LocalProtocolError, match=r"'x' is that of a .* no answer yet"):
+            refused()
+    assert (protocol.outstanding, protocol.turn_in_flight) == (
+        ("x",),
+        command.type == "response.create",
+    )
+    protocol.send({"type": "input_audio_buffer.append", "event_id": "x", "audio": ""})
+    protocol.receive_text(encode(answer))
+    assert protocol.outstanding == ()
+    protocol.send({"type": "session.update", "event_id": "x"}, strict=False)
+    with pytest.raises(LocalProtocolError, match="no answer yet"):
+        Acknowledgements.sent(protocol._commands, {"type": "session.update", "event_id": "x"})
+
+
+def test_the_id_of_a_response_that_waits_can_not_be_given_to_another() -> None:
+    protocol = client(ask())
+    prepared = protocol.prepare({"type": "session.update", "event_id": "x"}, strict=False)
+    assert protocol.respond(event_id="x") is None
+    for refused in (
+        lambda: protocol.respond(event_id="x"),
+        lambda: protocol.prepare({"type": "response.create", "event_id": "x"}),
+        lambda: protocol.advance(prepared),
+    ):
+        with pytest.raises(LocalProtocolError, match=r"'x' is that of a .* waits for its turn"):
+            refused()
+    assert protocol.outstanding == ("1",)
+
+
+def test_an_id_that_is_counted_is_nobodys_yet() -> None:
+    protocol = RealtimeProtocol("client")
+    for number in (1, 2, 4):
+        protocol.send({"type": "response.create", "event_id": f"event_{number}"})
+    assert protocol.respond(event_id="event_5") is None
+    assert [protocol.make_id(), protocol.make_id()] == ["event_3", "event_6"]
+
+
 # --- those that nobody waits for
 
 
@@ -393,8 +581,8 @@ def test_the_late_answer_to_an_abandoned_command_is_not_given_to_the_next(
     protocol.abandon("1")
     assert protocol.outstanding == ("1", "2")
     again = [answer, answer]
-    if command == create():
-        again = [added("a"), added("b")]
+    if isinstance(command, ConversationItemCreate) and not field_of(command.item, "id"):
+        again = [type(answer)(item=with_id(answer.item, name)) for name in "ab"]  # type: ignore[attr-defined, call-arg]
     for event, event_id, abandoned in zip(again, "12", (True, False), strict=True):
         protocol.receive_text(encode(event))
         expected = Settled(type=command.type, event_id=event_id, event=event, abandoned=abandoned)

@@ -219,6 +219,10 @@ class Wire(RuleBasedStateMachine):
 
     def say(self, role: Role, event: AnyEvent) -> None:
         side, model = self.sides[role], self.models[role]
+        if role == "client" and event.event_id in model.outstanding:
+            with pytest.raises(LocalProtocolError, match="has no answer yet"):
+                side.send(event)
+            return
         if not self.try_step(role, step_of(event), lambda: side.prepare(event), act=False):
             with pytest.raises(LocalProtocolError):
                 side.send(event)

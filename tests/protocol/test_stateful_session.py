@@ -74,6 +74,7 @@ from meshrt.protocol import (
     State,
     Step,
     decode,
+    encode,
     truncations,
 )
 
@@ -594,10 +595,11 @@ class Sides(RuleBasedStateMachine):
         named = str(getattr(event, "event_id", "")).removeprefix("for ")
         if event.type == ResponseDone.type:
             # However a response came to its end, it answers the cancel; so does an end that does
-            # not fit, whose id nobody knows.
+            # not fit, the oldest cancel if nobody knows its id.
             cancels = [c for c in self.outstanding.values() if isinstance(c, ResponseCancel)]
-            if isinstance(event, ResponseDone):
-                cancels = [c for c in cancels if c.response_id == event.response.id]
+            response = decode(encode(event)).data["response"]
+            if isinstance(response, dict):
+                cancels = [c for c in cancels if c.response_id == response["id"]]
             named = str(cancels[0].event_id) if cancels else ""
         expected = [(named, event, named in self.abandoned)] if named in self.outstanding else []
         settled = self.client.settled()

@@ -35,8 +35,11 @@ def ended(response_id: Any = "r", **fields: Any) -> ResponseDone:
     return ResponseDone(response=Response(id=response_id, status="completed", **fields))
 
 
-def refusal(event_id: Any) -> Error:
-    return Error(error=ErrorDetails(event_id=event_id))
+TAKEN = "conversation_already_has_active_response"
+
+
+def refusal(event_id: Any, code: Any = UNSET) -> Error:
+    return Error(error=ErrorDetails(event_id=event_id, code=code))
 
 
 def receive(protocol: RealtimeProtocol, *events: AnyEvent | dict[str, Any]) -> None:
@@ -120,6 +123,34 @@ def test_an_error_that_quotes_nothing_refuses_the_only_command_there_is(event_id
     assert due(protocol) == []
     receive(protocol, InputAudioBufferCleared(), refusal(event_id))
     assert due(protocol) == [ResponseCreate()]
+
+
+@pytest.mark.parametrize("details", [{}, {"event_id": None}, {"message": 7}])
+def test_an_error_whose_code_is_about_a_response_refuses_the_oldest_whatever_else_is_out(
+    details: dict[str, Any],
+) -> None:
+    protocol = client()
+    ask(protocol, "outside", conversation="none")
+    ask(protocol, "mine")
+    protocol.send(InputAudioBufferClear())
+    assert protocol.respond() is None
+    receive(protocol, {"type": "error", "error": {**details, "code": "server_error"}})
+    assert due(protocol) == []
+    receive(protocol, {"type": "error", "error": {**details, "code": TAKEN}})
+    assert due(protocol) == [ResponseCreate()]
+    # What was asked for outside can't have been refused for this.
+    receive(protocol, created("o", conversation_id=None), ended("o"))
+    assert protocol.turn_in_flight
+
+
+def test_an_error_that_is_about_a_response_refuses_one_and_no_more() -> None:
+    protocol = client()
+    ask(protocol, "mine")
+    ask(protocol, "another")
+    receive(protocol, refusal("mine", TAKEN), refusal("never sent", TAKEN))
+    assert protocol.turn_in_flight
+    receive(protocol, refusal(None, TAKEN), refusal(None, TAKEN))
+    assert not protocol.turn_in_flight
 
 
 def test_the_waiting_take_their_turns_one_by_one_in_order() -> None:
@@ -414,15 +445,16 @@ def test_a_request_outside_the_conversation_is_one_for_the_server_too() -> None:
     assert not server.turn_in_flight
 
 
-def test_how_many_wait_can_be_seen() -> None:
+def test_who_waits_can_be_seen() -> None:
     conversation = Conversation()
     turns = Turns(conversation)
     turns.asked("a", in_conversation=True)
-    assert turns.waiting == 0
-    assert turns.respond(ResponseCreate()) is None
-    assert (turns.waiting, list(turns.due())) == (1, [])
+    assert turns.waiting == ()
+    event = ResponseCreate(event_id="b")
+    assert turns.respond(event) is None
+    assert (turns.waiting, list(turns.due())) == (("b",), [])
     turns.saw(refusal("a"), refused="a")
-    assert (turns.waiting, list(turns.due()), list(turns.due())) == (0, [ResponseCreate()], [])
+    assert (turns.waiting, list(turns.due()), list(turns.due())) == ((), [event], [])
 
 
 # --- any order of all of it
