@@ -108,9 +108,9 @@ def check_audio(audio: object, *, whole_samples: bool) -> None:
 
 def event_id_problem(event_id: object) -> str | None:
     """Say why an ``event_id`` can't be one; ``None`` if it can, or is absent."""
-    if event_id is None or (isinstance(event_id, str) and len(event_id) <= MAX_EVENT_ID):
+    if event_id is None or (isinstance(event_id, str) and 0 < len(event_id) <= MAX_EVENT_ID):
         return None
-    return f"an event_id is text of at most {MAX_EVENT_ID} characters"
+    return f"an event_id is text of 1 to {MAX_EVENT_ID} characters"
 
 
 def _hint(value: object) -> str:

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import attrs
 import pytest
 from hypothesis import given, strategies as st
 
-from meshrt.errors import LocalProtocolError, RemoteProtocolError
+from meshrt.errors import LocalProtocolError, MeshError, RemoteProtocolError
 from meshrt.events import (
     CLIENT_EVENTS,
     UNSET,
@@ -795,13 +796,15 @@ def test_every_command_is_settled_once_and_by_its_own_answer(
 
 @given(st.lists(client_events | server_events | unknown_events, max_size=15))
 def test_no_commands_and_no_answers_are_too_much(events: list[AnyEvent]) -> None:
-    protocol = RealtimeProtocol("client")
+    protocol, sent = RealtimeProtocol("client"), 0
     settled = []
     for event in events:
         if event.type in CLIENT_EVENTS:
-            protocol.send(event, strict=False)
+            taken = ("", *protocol.outstanding)
+            with nullcontext() if event.event_id not in taken else pytest.raises(MeshError):  # type: ignore[union-attr]
+                protocol.send(event, strict=False)
+                sent += event.type in ACKNOWLEDGEMENTS
         else:
             protocol.receive_text(encode(event))
         settled += [each.event_id for each in protocol.settled()]
-    sent = sum(event.type in ACKNOWLEDGEMENTS for event in events)
     assert len(settled) + len(protocol.outstanding) == sent

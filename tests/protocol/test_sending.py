@@ -183,10 +183,9 @@ def test_an_event_gets_an_id_only_if_it_has_none(role: Any) -> None:
     sent = [
         protocol.send({"type": wire_name}),
         protocol.send({"type": wire_name, "event_id": "mine"}),
-        protocol.send({"type": wire_name, "event_id": ""}),
         protocol.send({"type": wire_name, "event_id": None}),
     ]
-    assert [json.loads(text)["event_id"] for text in sent] == ["first", "mine", "", "second"]
+    assert [json.loads(text)["event_id"] for text in sent] == ["first", "mine", "second"]
 
 
 def test_ids_are_counted_unless_somebody_makes_them() -> None:
@@ -415,15 +414,15 @@ def test_a_server_may_send_under_a_beta_name() -> None:
 
 
 @pytest.mark.parametrize("strict", [True, False])
-@pytest.mark.parametrize("event_id", ["e" * 513, 3, ["e"], b"e"], ids=lambda e: str(e)[:8])
-def test_an_event_id_is_text_of_at_most_512_characters(event_id: Any, strict: bool) -> None:
+@pytest.mark.parametrize("event_id", ["", "e" * 513, 3, ["e"], b"e"], ids=lambda e: str(e)[:8])
+def test_an_event_id_is_text_of_1_to_512_characters(event_id: Any, strict: bool) -> None:
     protocol = RealtimeProtocol("client")
     for event in (
         {"type": "input_audio_buffer.clear", "event_id": event_id},
         InputAudioBufferClear(event_id=event_id),
         InputAudioBufferAppend(event_id=event_id, audio=b""),
     ):
-        with refused(protocol, "an event_id is text of at most 512 characters"):
+        with refused(protocol, "an event_id is text of 1 to 512 characters"):
             protocol.send(event, strict=strict)
 
 
@@ -433,7 +432,7 @@ def test_an_event_id_of_512_characters_is_sent_whatever_they_are() -> None:
         assert json.loads(text)["event_id"] == event_id
 
 
-@pytest.mark.parametrize("event_id", ['"', "\\", 'a","audio":"', "é\n", ""])
+@pytest.mark.parametrize("event_id", ['"', "\\", 'a","audio":"', "é\n"])
 def test_an_id_that_somebody_makes_is_quoted(event_id: str) -> None:
     protocol = RealtimeProtocol("client", make_id=lambda: event_id)
     for text in (
@@ -452,7 +451,7 @@ def test_an_id_that_somebody_makes_is_checked() -> None:
         protocol.send(InputAudioBufferClear())
 
 
-@given(st.binary(max_size=64), texts, st.sampled_from([AudioPCM(), *G711]))
+@given(st.binary(max_size=64), texts.filter(bool), st.sampled_from([AudioPCM(), *G711]))
 def test_the_fast_way_of_audio_is_the_general_one(audio: bytes, event_id: str, kind: Any) -> None:
     session = RealtimeSession(audio=AudioConfig(input=AudioInput(format=kind)))
     ways: list[AnyEvent | Mapping[str, Any]] = [
