@@ -7,6 +7,7 @@ from typing import Any, Final, NoReturn, final
 
 from .._version import __version__
 from ..errors import ConfigurationError
+from ._outcome import say
 
 _BACKENDS: Final = ("trio", "asyncio")
 _MAX_PORT: Final = 2**16 - 1
@@ -24,7 +25,8 @@ def parse(argv: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the arguments by name, with ``command`` among them.
 
     Raises:
-        ConfigurationError: They can't be used.
+        BrokenPipeError: Nobody reads the help.
+        ConfigurationError: They can't be used, or the help can't be written.
         SystemExit: With status 0, after ``--help`` and ``--version``.
     """
     parser = _Parser(prog="meshrt", description="Realtime voice sessions.")
@@ -32,7 +34,11 @@ def parse(argv: Sequence[str] | None = None) -> dict[str, Any]:
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     _add_demo(commands)
     _add_serve(commands)
-    return vars(parser.parse_args(argv))
+    try:
+        return vars(parser.parse_args(argv))
+    except SystemExit:
+        say()  # or else Python finds out on its way out that the help can't be written
+        raise
 
 
 def _add_demo(commands: "argparse._SubParsersAction[_Parser]") -> None:

@@ -4,7 +4,8 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from typing import Final
+from contextlib import suppress
+from typing import Final, TextIO
 
 from ..errors import ConfigurationError, MeshError, ProtocolError
 from ..transports import ConnectError
@@ -32,14 +33,25 @@ def explain(error: BaseException) -> int:
         return _INTERRUPTED
     if isinstance(first, BrokenPipeError):
         return _unheard()
-    sys.stderr.write(f"meshrt: {one_line(str(first))}\n")
+    _complain(f"meshrt: {one_line(str(first))}\n")
     return UNUSABLE if isinstance(first, _UNUSABLE_ERRORS) else FAILED
 
 
 def say(*lines: str) -> None:
-    """Print lines on stdout, at once, so that a reader of a pipe has them too."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
+    """Print lines on stdout, at once, so that a reader of a pipe has them too.
+
+    Raises:
+        BrokenPipeError: Nobody reads any more.
+        ConfigurationError: They can't be written, as where a disk is full.
+    """
+    try:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _give_up(sys.stdout)
+        raise ConfigurationError(f"stdout can't be written: {error.strerror or error}") from error
 
 
 def one_line(text: str) -> str:
@@ -48,7 +60,10 @@ def one_line(text: str) -> str:
 
 
 def make_printable() -> None:
-    """Let a terminal or a pipe that can't show every character show something in its place."""
+    """Let every stream take what is printed, also one that is closed or knows few characters."""
+    # Python has None for a stream that was closed at its start, as with `meshrt demo >&-`.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -72,6 +87,25 @@ def _rank(error: BaseException) -> int:
 
 def _unheard() -> int:
     """Go without a word when nobody reads any more, as in ``meshrt demo | head -1``."""
-    # Python flushes stdout on its way out and would complain once more.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _give_up(sys.stdout)
     return FAILED
+
+
+def _complain(line: str) -> None:
+    """Print on stderr; where it can't be written the exit status has to do."""
+    try:
+        sys.stderr.write(line)
+        sys.stderr.flush()
+    except OSError:
+        _give_up(sys.stderr)
+
+
+def _give_up(stream: TextIO) -> None:
+    """Send what is left in a stream nowhere: Python flushes on its way out and would complain."""
+    with suppress(OSError):  # there may be no file under it, and then nothing is flushed
+        os.dup2(_nowhere().fileno(), stream.fileno())
+
+
+def _nowhere() -> TextIO:
+    """Open what takes everything; like the streams of the process, it stays open to the end."""
+    return open(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False)

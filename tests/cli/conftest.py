@@ -54,9 +54,10 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[...,
     """Start the command, to be watched while it runs and interrupted."""
     started: list[subprocess.Popen[str]] = []
 
-    def meshrt_command(*arguments: str | Path) -> subprocess.Popen[str]:
+    def meshrt_command(*arguments: str | Path, redirection: str = "") -> subprocess.Popen[str]:
+        shell = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh"] if redirection else []
         process = subprocess.Popen(
-            [sys.executable, "-c", ENTRY, *map(str, arguments)],
+            [*shell, sys.executable, "-c", ENTRY, *map(str, arguments)],
             cwd=tmp_path,
             env=environment,
             stdout=subprocess.PIPE,
