@@ -23,6 +23,7 @@ LAYER_OF_ROOM = {
     "_secret": 0,
     "_version": 0,
     "errors": 0,
+    "_extras": 1,
     "audio": 1,
     "events": 1,
     "protocol": 2,

@@ -11,12 +11,12 @@ from typing import Final, Literal
 import anyio
 import attrs
 
+from .._extras import needs
 from ..audio import duration_ms, read_wav, write_wav
 from ..client import MeshAPI
 from ..errors import ConfigurationError
 from ._conversation import NoReplyError, Question, Report, Speech, Writing, converse
-from ._extras import backend_of, needs
-from ._loop import run
+from ._loop import backend_of, run
 from ._outcome import one_line
 from ._plain import Display, Json, Lines, is_for_lines
 from ._turn import CHUNK_MS, Turn
@@ -89,8 +89,8 @@ async def _server(options: DemoOptions, turn: Turn) -> AsyncGenerator[MeshAPI]:
         turn.server = options.url
         yield client
         return
-    with needs("gateway"):
-        from ..gateway import serve
+    from ..gateway import serve
+
     async with serve() as gateway:
         turn.server = gateway.url
         yield MeshAPI(base_url=gateway.url, token=_ANY_KEY)

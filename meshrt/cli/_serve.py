@@ -7,12 +7,9 @@ import anyio
 import attrs
 
 from ..errors import ConfigurationError
-from ._extras import backend_of, needs
-from ._loop import run
+from ..gateway import Gateway, serve
+from ._loop import backend_of, run
 from ._outcome import say
-
-with needs("gateway"):
-    from ..gateway import Gateway, serve
 
 
 @attrs.frozen(kw_only=True)

@@ -1,4 +1,8 @@
-"""A local gateway for the same wire: a server to develop and test against, without an account."""
+"""A local gateway for the same wire: a server to develop and test against, without an account.
+
+Importing it needs the extra ``gateway``; without it, a ``ConfigurationError`` that is an
+``ImportError`` too says so.
+"""
 
 from .._public import publish
 from ._server import MODELS as MODELS, Gateway as Gateway, serve as serve

@@ -11,12 +11,15 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
-import h11
 from anyio.abc import ByteStream
 
+from .._extras import needs
 from .._secret import Secret
 from ..transports import WebSocketTransport, accept_websocket, offered_subprotocols
 from ._ids import new_id
+
+with needs("gateway"):
+    import h11
 
 _PATHS: Final = ("/v1/realtime", "/realtime")
 _KEY_SUBPROTOCOL: Final = "openai-insecure-api-key."
