@@ -1,5 +1,8 @@
 """The errors of a connection; each is also AnyIO's error of the same meaning."""
 
+from functools import partial
+from typing import Any
+
 import anyio
 
 from ..errors import MeshError, RealtimeError
@@ -47,6 +50,10 @@ class HandshakeRejected(ConnectError, RealtimeError):  # noqa: N818  the partici
         )
         self.status = status
         self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # copy and pickle make an exception of its `args`, and there is none without a status.
+        return partial(type(self), status=self.status), self.args, self.__dict__
 
 
 class ConnectionLost(MeshError, anyio.BrokenResourceError):  # noqa: N818  AnyIO's wording
