@@ -44,7 +44,7 @@ class Fault:
     """What the peer did wrong, kept so that each raise has an exception of its own."""
 
     message: str
-    close_code: int
+    close_code: int = attrs.field(converter=int)  # websockets' own enumeration ends here
 
     def error(self) -> RemoteProtocolError:
         """Build the exception."""

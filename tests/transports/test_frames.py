@@ -136,6 +136,7 @@ def test_a_broken_rule_is_answered_with_its_code_after_the_messages_before_it(
     assert codec.fault is not None
     assert codec.fault.close_code == code
     assert codec.fault.error().close_code == code
+    assert type(codec.fault.error().close_code) is int
     assert words in str(codec.fault.error())
     receiver = server()
     receiver.feed(codec.control.take(), 0.0)
