@@ -3,6 +3,7 @@
 import io
 import os
 import shlex
+import struct
 import wave
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,6 +17,15 @@ _CHANNEL_WORDS: Final = {1: "mono", 2: "stereo"}
 # Who writes to a pipe can't come back to fill in the length: espeak-ng leaves 0x7FFFF000 there,
 # sox 0x7FFFFFFF less a bit, ffmpeg 0xFFFFFFFF. All of them mean "until the end".
 _UNKNOWN_BYTES: Final = 0x7FFF_0000
+
+_FIRST_CHUNK_AT: Final = 12
+_CHUNK: Final = struct.Struct("<4sI")  # its name and the length of its content
+
+# A format chunk with this tag says what the samples are further back, in a GUID: the tag of the
+# plain format, and then for all plain formats the same bytes.
+_EXTENSIBLE: Final = b"\xfe\xff"
+_SUBFORMAT_AT: Final = 24
+_SUBFORMAT_REST: Final = bytes.fromhex("0000 0000 1000 8000 00aa00389b71")
 
 
 class Wav(NamedTuple):
@@ -44,7 +54,7 @@ def parse_wav(data: bytes, *, name: str = "the WAV data") -> Wav:
         ConfigurationError: It is not a WAV file, is cut off, or is not plain PCM.
     """
     try:
-        with wave.open(io.BytesIO(data)) as file:
+        with wave.open(io.BytesIO(_plain(data))) as file:
             promised = file.getnframes() * file.getnchannels() * file.getsampwidth()
             pcm = file.readframes(file.getnframes())
             found = Wav(pcm, file.getframerate(), file.getnchannels(), 8 * file.getsampwidth())
@@ -52,7 +62,9 @@ def parse_wav(data: bytes, *, name: str = "the WAV data") -> Wav:
         raise ConfigurationError(_objection(name, str(error))) from error
     # wave raises a bare RuntimeError for a chunk that is longer than the file around it.
     except (EOFError, RuntimeError) as error:
-        raise ConfigurationError(f"{name} is not a whole WAV file: it is too short") from error
+        raise ConfigurationError(
+            f"{name} is not a whole WAV file: it is too short; {_needed(name)}"
+        ) from error
     return _whole(found, promised, name)
 
 
@@ -97,6 +109,31 @@ def write_wav(path: str | os.PathLike[str], pcm: BytesLike) -> None:
         raise ConfigurationError(message) from error
 
 
+def _plain(data: bytes) -> bytes:
+    """Return the file with the plain format that an extensible one stands for, if it does.
+
+    That of Python 3.11 knows no extensible format, not even around the plainest PCM.
+    """
+    at = _format_at(data)
+    rest = at + _SUBFORMAT_AT + len(_EXTENSIBLE)
+    is_plain = data[rest : rest + len(_SUBFORMAT_REST)] == _SUBFORMAT_REST
+    if not at or data[at : at + len(_EXTENSIBLE)] != _EXTENSIBLE or not is_plain:
+        return data
+    return data[:at] + data[at + _SUBFORMAT_AT : rest] + data[at + len(_EXTENSIBLE) :]
+
+
+def _format_at(data: bytes) -> int:
+    """Return where the format chunk's content begins; 0 if there is none."""
+    at = _FIRST_CHUNK_AT
+    while at + _CHUNK.size <= len(data):
+        name, size = _CHUNK.unpack_from(data, at)
+        at += _CHUNK.size
+        if name == b"fmt ":
+            return at
+        at += size + size % 2
+    return 0
+
+
 def _whole(found: Wav, promised: int, name: str) -> Wav:
     """Return it if nothing is missing; of an open-ended stream, its whole frames."""
     frame = found.channels * found.bits // 8
@@ -111,7 +148,7 @@ def _whole(found: Wav, promised: int, name: str) -> Wav:
 
 
 def _objection(name: str, problem: str) -> str:
-    if problem.startswith("unknown format"):
+    if problem.startswith("unknown "):
         return f"{name} is a WAV file, but not of plain PCM ({problem}); {_needed(name)}"
     return f"{name} is not a WAV file ({problem}); {_needed(name)}"
 

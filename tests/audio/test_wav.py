@@ -27,6 +27,16 @@ def fmt(tag: int = PCM_TAG, *, channels: int = 1, rate: int = 24_000, bits: int 
     return chunk(b"fmt ", struct.pack("<HHIIHH", tag, channels, rate, rate * frame, frame, bits))
 
 
+def extensible(guid: bytes, **shape: int) -> bytes:
+    """Give the header that ffmpeg and Windows write for more than two channels, or always."""
+    plain = fmt(0xFFFE, **shape)[8:]
+    return chunk(b"fmt ", plain + struct.pack("<HHI", 22, shape.get("bits", 16), 4) + guid)
+
+
+def guid(tag: int) -> bytes:
+    return struct.pack("<H", tag) + bytes.fromhex("000000001000800000aa00389b71")
+
+
 def riff(*chunks: bytes, size: int | None = None) -> bytes:
     return chunk(b"RIFF", b"WAVE" + b"".join(chunks), size=size)
 
@@ -78,6 +88,13 @@ def test_chunks_of_odd_size_around_the_audio_are_passed_over(tmp_path: Path) -> 
     assert read_wav(tmp_path / "a.wav") == PCM
 
 
+@pytest.mark.parametrize("before", [b"", chunk(b"JUNK", b"odd")])
+def test_plain_pcm_under_an_extensible_header_is_read(tmp_path: Path, before: bytes) -> None:
+    content = riff(before, extensible(guid(PCM_TAG)), chunk(b"data", PCM))
+    (tmp_path / "a.wav").write_bytes(content)
+    assert read_wav(tmp_path / "a.wav") == PCM
+
+
 def test_a_stereo_file_at_48_khz_is_told_what_it_is_and_what_is_needed() -> None:
     path = DATA / "train_question_48k_stereo.wav"
     assert sentence_about(path) == (
@@ -96,6 +113,9 @@ def test_a_stereo_file_at_48_khz_is_told_what_it_is_and_what_is_needed() -> None
         (fmt(rate=0), "is 16-bit mono at 0 Hz; needed is"),
         (fmt(FLOAT_TAG, bits=32), "is a WAV file, but not of plain PCM (unknown format: 3)"),
         (fmt(MULAW_TAG, bits=8), "is a WAV file, but not of plain PCM (unknown format: 7)"),
+        (extensible(guid(FLOAT_TAG), bits=32), "but not of plain PCM (unknown format: 3)"),
+        (extensible(guid(PCM_TAG), channels=6), "is 16-bit 6 channels at 24000 Hz; needed is"),
+        (extensible(bytes(16)), "is a WAV file, but not of plain PCM (unknown "),
     ],
 )
 def test_another_kind_of_audio_is_told_what_it_is(
@@ -132,7 +152,8 @@ def test_something_else_is_not_a_wav_file(tmp_path: Path, content: bytes) -> Non
 
 @pytest.mark.parametrize("content", [b"", b"RIFF", riff(fmt())[:20]])
 def test_a_file_that_ends_in_its_header_is_too_short(tmp_path: Path, content: bytes) -> None:
-    assert "is not a whole WAV file" in sentence_about(tmp_path / "a.wav", content)
+    sentence = sentence_about(tmp_path / "a.wav", content)
+    assert "a.wav is not a whole WAV file: it is too short; needed is 16-bit PCM, mono" in sentence
 
 
 def test_a_file_that_ends_in_its_audio_is_cut_off(tmp_path: Path) -> None:
@@ -169,6 +190,8 @@ def test_a_big_endian_machine_reads_and_writes_the_same_files(
 @example(riff(fmt(bits=0), chunk(b"data", PCM)))
 @example(riff(chunk(b"fmt ", b"\x01\x00"), chunk(b"data", PCM)))
 @example(riff(chunk(b"data", PCM), fmt()))
+@example(riff(extensible(guid(PCM_TAG))[:30], chunk(b"data", PCM)))
+@example(riff(extensible(guid(PCM_TAG), channels=0), chunk(b"data", PCM)))
 @example(riff(fmt(), chunk(b"LIST", b"", size=0xFFFF_FFFF), chunk(b"data", PCM)))
 def test_no_bytes_raise_anything_else(data: bytes) -> None:
     try:
