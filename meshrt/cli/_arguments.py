@@ -49,11 +49,11 @@ def _add_demo(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "WAV file. Without --url the server is a local gateway: no key, no account, no network.",
     )
     said = demo.add_mutually_exclusive_group()
-    said.add_argument("--wav", type=Path, metavar="FILE", help="what to say: PCM16, 24 kHz, mono")
+    said.add_argument("--wav", type=_file, metavar="FILE", help="what to say: PCM16, 24 kHz, mono")
     said.add_argument("--text", metavar="TEXT", help="write this instead of saying something")
     demo.add_argument(
         "--out",
-        type=Path,
+        type=_file,
         metavar="FILE",
         default=Path("meshrt-reply.wav"),
         help="where the reply goes (default: %(default)s)",
@@ -90,6 +90,12 @@ def _add_backend(command: _Parser) -> None:
     command.add_argument(
         "--backend", choices=_BACKENDS, help="the event loop (default: trio if it is installed)"
     )
+
+
+def _file(text: str) -> Path:
+    if text:
+        return Path(text)
+    raise argparse.ArgumentTypeError("it names no file")
 
 
 def _port(text: str) -> int:

@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import anyio
 import attrs
@@ -21,10 +21,17 @@ from ._outcome import one_line
 from ._plain import Display, Json, Lines, is_for_lines
 from ._turn import CHUNK_MS, Turn
 
+if TYPE_CHECKING:
+    from ..gateway import Gateway
+
 _SPEECH: Final = "train_question_24k.wav"
 _INTERVALS_S: Final = {"realtime": CHUNK_MS / 1000, "fast": 0.0}
 _PATIENCE_S: Final = 30.0  # for everything that is not speaking
 _ANY_KEY: Final = "rsk_demo"  # a local gateway takes any; the user's own is not for it
+# What a client's sentences say, and what it is on the command line.
+_OPTION_OF: Final = {"base_url": "--url", "pass token=, or set": "set"}
+
+_Server: TypeAlias = AbstractAsyncContextManager[MeshAPI]
 
 
 @attrs.frozen(kw_only=True)
@@ -63,35 +70,50 @@ def run_demo(options: DemoOptions) -> int:
     backend = backend_of(options.backend)
     _check_out(options)
     question, turn = _question_of(options)
+    server = _server_of(options, turn)
     turn.backend = backend
     with _display_of(options, turn) as display:
         turn.changed = display.show
-        report = run(partial(_talk, options, question, turn), backend=backend)
+        report = run(partial(_talk, options, server, question, turn), backend=backend)
     write_wav(options.out, report.audio)
     display.finish(report, options.out)
     return 0
 
 
-async def _talk(options: DemoOptions, question: Question, turn: Turn) -> Report:
+async def _talk(options: DemoOptions, server: _Server, question: Question, turn: Turn) -> Report:
     limit_s = turn.question_ms / 1000 + _PATIENCE_S
     with anyio.move_on_after(limit_s):
-        async with _server(options, turn) as client:
+        async with server as client:
             connecting = client.realtime.connect(model=options.model)
             return await converse(connecting, question, turn)
     raise NoReplyError(f"no whole reply came within {limit_s:.0f} s, and nobody waits longer")
 
 
-@asynccontextmanager
-async def _server(options: DemoOptions, turn: Turn) -> AsyncGenerator[MeshAPI]:
-    """Give a client of the server that was named, or of a gateway of our own."""
+def _server_of(options: DemoOptions, turn: Turn) -> _Server:
+    """Return what opens a client, of the server that was named or of a gateway of our own."""
     if options.url is not None:
-        client = MeshAPI(base_url=options.url)
         turn.server = options.url
-        yield client
-        return
+        return nullcontext(_client_of(options.url))
     from ..gateway import serve
 
-    async with serve() as gateway:
+    return _own_server(turn, serve())
+
+
+def _client_of(url: str) -> MeshAPI:
+    try:
+        return MeshAPI(base_url=url)
+    except ConfigurationError as error:
+        problem = str(error)
+    for name, option in _OPTION_OF.items():
+        problem = problem.replace(name, option)
+    raise ConfigurationError(problem)
+
+
+@asynccontextmanager
+async def _own_server(
+    turn: Turn, serving: AbstractAsyncContextManager["Gateway"]
+) -> AsyncGenerator[MeshAPI]:
+    async with serving as gateway:
         turn.server = gateway.url
         yield MeshAPI(base_url=gateway.url, token=_ANY_KEY)
 

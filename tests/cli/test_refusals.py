@@ -57,6 +57,8 @@ def web_server() -> Iterator[str]:
         (("demo", "--text", "a", "--wav", "b"), "not allowed with"),
         (("demo", "--text", " "), "--text is empty"),
         (("demo", "--wav", "nowhere.wav"), "No such file"),
+        (("demo", "--wav", ""), "argument --wav: it names no file"),
+        (("demo", "--out", ""), "argument --out: it names no file"),
         (("demo", "--wav", "not.wav"), "is not a WAV file"),
         (("demo", "--wav", "stereo.wav"), "needed is 16-bit PCM, mono, 24000 Hz"),
         (("demo", "--wav", "empty.wav"), "holds no audio"),
@@ -64,9 +66,9 @@ def web_server() -> Iterator[str]:
         (("demo", "--out", "no/such/folder.wav"), "there is no folder 'no/such'"),
         (("demo", "--out", "x" * 300), "can't be written"),
         (("demo", "--wav", "good.wav", "--out", "good.wav"), "--wav names"),
-        (("demo", "--url", "ftp://localhost"), "must begin with https://"),
+        (("demo", "--url", "ftp://localhost"), "meshrt: --url must begin with https://"),
         (("demo", "--url", "http://example.com"), "in the clear"),
-        (("demo", "--url", "https://example.com"), "there is no API key"),
+        (("demo", "--url", "https://example.com"), "no API key: set MESH_API_KEY"),
         (("demo", "--pace", "fast", "--model", "openai/none"), "There is no model"),
         (("serve", "--port", "65536"), "a port is a number"),
         (("serve", "--port", "-1"), "a port is a number"),
@@ -88,6 +90,7 @@ def test_bad_input_is_one_sentence(
     done = run(*arguments)
 
     assert words in sentence_of(done)
+    assert "base_url" not in done.stderr
     assert not (tmp_path / "meshrt-reply.wav").exists()
 
 

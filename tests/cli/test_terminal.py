@@ -72,3 +72,23 @@ def test_without_rich_it_says_what_to_install(tmp_path: Path, environment: dict[
     assert '"meshrt[cli]"' in screen
     assert "Traceback" not in screen
     assert screen.endswith("status 2")
+
+
+def test_a_url_that_is_none_is_refused_before_the_picture(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    screen = on_a_terminal(tmp_path, environment, MAIN, "demo", "--url", "foo")
+
+    assert screen.startswith("meshrt: --url must begin with https://")
+    assert screen.endswith("status 2")
+
+
+def test_without_a_gateway_there_is_no_picture(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    code = f"import sys; sys.modules['h11'] = None; {MAIN}"
+
+    screen = on_a_terminal(tmp_path, environment, code, "demo", "--text", "hi")
+
+    assert screen.startswith("meshrt: h11 is not installed")
+    assert screen.endswith("status 2")
