@@ -1,6 +1,11 @@
 """What the server answers to what it does not do."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from ..events import Error, ErrorDetails, UnknownEvent
+
+_ROLES: Final = "'system', 'user' and 'assistant'"
 
 
 class Refusal(Exception):  # noqa: N818  it is an answer, and never leaves the gateway
@@ -46,3 +51,19 @@ def refusal_of_unknown(event: UnknownEvent, known: list[str]) -> Refusal:
         return refusal_of_type(event.type, known)
     problem, _, path = event.problem.partition(" - at `$.")
     return Refusal(f"{problem} in {event.type}.", param=path.rstrip("`") or None)
+
+
+def refusal_of_item(item: Mapping[str, Any]) -> Refusal:
+    """Say why something is no item that this gateway keeps."""
+    name = "role" if item.get("type") == "message" else "type"
+    value = item.get(name)
+    if value is None:
+        return Refusal(
+            f"Missing required parameter: 'item.{name}'.",
+            code="missing_required_parameter",
+            param=f"item.{name}",
+        )
+    known = f" Supported values are: {_ROLES}." if name == "role" else ""
+    return Refusal(
+        f"Invalid value: '{value!s:.100}' as an item's {name}.{known}", param=f"item.{name}"
+    )

@@ -47,7 +47,13 @@ from ._conversation import Conversation, KnownItem
 from ._ear import Ear
 from ._heard import without_audio
 from ._ids import new_event_id, new_id
-from ._refusals import Refusal, error_of, refusal_of_type, refusal_of_unknown
+from ._refusals import (
+    Refusal,
+    error_of,
+    refusal_of_item,
+    refusal_of_type,
+    refusal_of_unknown,
+)
 from ._responses import Responses
 from ._speaking import Voice
 from ._thinking import Model
@@ -207,8 +213,7 @@ class GatewaySession:
 
     def _create_item(self, event: ConversationItemCreate) -> None:
         if not isinstance(event.item, KnownItem):
-            kind = str(event.data["item"].get("type"))[:100]
-            raise Refusal(f"Invalid value: '{kind}' as an item's type.", param="item.type")
+            raise refusal_of_item(event.data["item"])
         item = attrs.evolve(event.item, object="realtime.item", status="completed")
         self._announce(item, after=event.previous_item_id or None)
 

@@ -142,6 +142,26 @@ async def test_an_item_of_a_kind_that_is_not_kept_is_refused(talk: Talk, item: J
         assert item["type"] in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("item", "code", "param", "words"),
+    [
+        ({"type": "message"}, "missing_required_parameter", "item.role", "Missing"),
+        ({"type": "message", "role": None}, "missing_required_parameter", "item.role", "Missing"),
+        ({"type": "message", "role": "actor"}, "invalid_value", "item.role", "'user'"),
+        ({"role": "user"}, "missing_required_parameter", "item.type", "Missing"),
+    ],
+)
+async def test_a_message_without_a_role_is_told_so(
+    talk: Talk, item: Json, code: str, param: str, words: str
+) -> None:
+    async with talk() as wire:
+        await wire.say({"type": "conversation.item.create", "item": {**item, "content": []}})
+
+        error = await wire.error()
+        assert (error["code"], error["param"]) == (code, param)
+        assert words in error["message"]
+
+
 async def test_a_deleted_item_is_gone(talk: Talk, write: Callable[..., Json]) -> None:
     async with talk() as wire:
         await wire.say(write("One.", id="one"), delete("one"), retrieve("one"), delete("one"))
