@@ -79,13 +79,13 @@ async def serve(
         voice: What speaks them; by default espeak-ng where it is installed, or else an echo.
 
     Raises:
-        ConfigurationError: The host is not a loopback address, or the port or the key can't be
-            one.
+        ConfigurationError: The host is not a loopback address, or the port, the key, the model or
+            the voice can't be one.
         OSError: The port can't be had.
     """
     _check_host(host)
     _check_port(port)
-    house = _House(model=model or HonestModel(), voice=voice or default_voice(), key=_secret(key))
+    house = _House(model=_model(model), voice=_voice(voice), key=_secret(key))
     listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
     held: BaseException | None = None
     try:
@@ -208,6 +208,29 @@ def _check_port(port: object) -> None:
     if type(port) is not int or not 0 <= port <= _MAX_PORT:
         raise ConfigurationError(
             f"a port is a number from 0 to {_MAX_PORT}, and 0 takes a free one: not {port!r:.100}"
+        )
+
+
+def _model(model: Model | None) -> Model:
+    if model is None:
+        return HonestModel()
+    _check_has(model, "reply", "model", "HonestModel()")
+    return model
+
+
+def _voice(voice: Voice | None) -> Voice:
+    if voice is None:
+        return default_voice()
+    _check_has(voice, "speak", "voice", "EchoVoice()")
+    return voice
+
+
+def _check_has(given: object, method: str, name: str, example: str) -> None:
+    """Refuse what would fail only in the first turn, such as a model's name, or a class."""
+    if isinstance(given, type) or not callable(getattr(given, method, None)):
+        raise ConfigurationError(
+            f"{name} is an object with an async method `{method}`, such as {example}: "
+            f"not {given!r:.100}"
         )
 
 

@@ -13,7 +13,7 @@ from meshrt import MeshAPI
 from meshrt.audio import chunks
 from meshrt.errors import ConfigurationError
 from meshrt.events import ResponseDone, ResponseOutputAudioTranscriptDone
-from meshrt.gateway import EchoVoice, Gateway, serve
+from meshrt.gateway import EchoVoice, Gateway, HonestModel, serve
 from meshrt.session._outbox import MAX_QUEUED_BYTES, Outbox
 from meshrt.transports import ConnectionLost
 
@@ -237,6 +237,21 @@ async def test_a_port_that_is_none_is_one_sentence(port: Any) -> None:
             pytest.fail("it was opened")
 
     assert repr(port) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"model": "gpt"}, "^model is an object with an async method `reply`, .* not 'gpt'$"),
+        ({"model": ""}, "^model is an object .* not ''$"),
+        ({"model": HonestModel}, "^model is an object .* such as HonestModel"),
+        ({"voice": "marin"}, "^voice is an object with an async method `speak`, .* not 'marin'$"),
+    ],
+)
+async def test_what_can_t_answer_is_one_sentence(options: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        async with serve(**options):
+            pytest.fail("it was opened")
 
 
 async def test_a_port_that_is_taken_is_an_os_error() -> None:
