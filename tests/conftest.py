@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -79,6 +80,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.obj = bounded(item.obj)
         elif handle is not None and iscoroutinefunction(handle.inner_test):
             handle.inner_test = bounded(handle.inner_test)
+
+
+def pytest_sessionstart() -> None:
+    """Let each mutant make its own plans, which were made before it was forked."""
+    if "MUTANT_UNDER_TEST" in os.environ:
+        from meshrt.events import _plan
+
+        _plan._readers.clear()
+        _plan._shapes.clear()
 
 
 def pytest_collection_finish() -> None:
