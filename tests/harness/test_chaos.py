@@ -66,7 +66,7 @@ async def test_a_stall_holds_back_until_it_is_ended(at: int) -> None:
         async with anyio.create_task_group() as tasks:
 
             async def resume() -> None:
-                await anyio.to_thread.run_sync(proxy.stalled.wait)
+                await proxy.stalled()
                 assert proxy.passed[1] == at
                 proxy.resume()
 

@@ -2,7 +2,7 @@
 
 import pytest
 from hypothesis import given, strategies as st
-from support import client_frame, parse_frames, server_frame
+from support import FrameParser, client_frame, parse_frames, server_frame
 from websockets.client import ClientProtocol
 from websockets.protocol import State
 from websockets.uri import parse_uri
@@ -63,6 +63,17 @@ def test_a_broken_rule_is_named_with_its_place(data: bytes, rule: str) -> None:
     with pytest.raises(AssertionError, match=rf"byte \d+: .*{rule}") as caught:
         parse_frames(WHOLE + data)
     assert int(str(caught.value).split()[1].rstrip(":")) >= len(WHOLE)
+
+
+def test_a_stream_is_read_as_it_comes() -> None:
+    data = (
+        client_frame(TEXT, b"ab", fin=False) + client_frame(PING) + client_frame(CONT, b"c" * 200)
+    )
+    parser = FrameParser()
+    for byte in data:
+        parser.feed(bytes([byte]))
+    assert parser.heard == parse_frames(data)
+    assert parser.heard.messages == ("ab" + "c" * 200,)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.binary(), max_size=5))

@@ -105,6 +105,14 @@ async def test_a_script_that_fails_fails_the_test() -> None:
             await server.settled()
 
 
+async def test_a_client_that_breaks_the_rules_fails_the_test() -> None:
+    with raw_server(RawConnection.greet) as server:
+        with connected(server.port) as client:
+            client.sendall(b"\x81\x00")
+        with pytest.raises(AssertionError, match="byte 0: a client's frame is not masked"):
+            await (await server.connection()).heard()
+
+
 async def test_a_script_that_still_waits_is_ended() -> None:
     threads = threading.active_count()
     for _ in range(10):

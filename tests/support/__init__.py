@@ -18,6 +18,7 @@ from ._cancels import (
 )
 from ._chaos import Chaos as Chaos, ChaosProxy as ChaosProxy, chaos_proxy as chaos_proxy
 from ._frames import (
+    FrameParser as FrameParser,
     Heard as Heard,
     client_frame as client_frame,
     parse_frames as parse_frames,
@@ -58,6 +59,7 @@ __all__ = (
     "Canceller",
     "Chaos",
     "ChaosProxy",
+    "FrameParser",
     "Heard",
     "Outcome",
     "RawConnection",

@@ -12,8 +12,9 @@ from typing import Final, Literal
 
 import attrs
 
+from ._raw_server import HANG_S, in_thread
+
 _READ_BYTES: Final = 2**16
-_JOIN_S: Final = 20.0
 _MAX_CHUNKS: Final = 64  # under way: more, and the sender has to wait, as on a real network
 
 
@@ -45,7 +46,6 @@ class ChaosProxy:
     Attributes:
         port: Where clients connect.
         passed: How many bytes went to the server and to the client, over all connections.
-        stalled: Set while a stall holds something back.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ChaosProxy:
     ) -> None:
         self.port: int = listener.getsockname()[1]
         self.passed = [0, 0]
-        self.stalled = threading.Event()
+        self._stalled = threading.Event()
         self._listener = listener
         self._target = port
         self._ways = ways
@@ -62,6 +62,13 @@ class ChaosProxy:
         self._resumed = threading.Event()
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
+
+    async def stalled(self) -> None:
+        """Wait until a stall holds something back."""
+        await in_thread(self._wait_for_stall)
+
+    def _wait_for_stall(self) -> None:
+        assert self._stalled.wait(HANG_S), "nothing came so far"
 
     def resume(self) -> None:
         """End every stall, now and from now on."""
@@ -104,12 +111,12 @@ class ChaosProxy:
         self._stopping.set()
         self._resumed.set()
         with suppress(OSError), socket.create_connection(self._listener.getsockname()):
-            self._threads[0].join(_JOIN_S)
+            self._threads[0].join(HANG_S)
         for end in self._sockets:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(_JOIN_S)
+            thread.join(HANG_S)
             assert not thread.is_alive(), "the proxy is stuck"
 
 
@@ -185,7 +192,7 @@ class _Line:
         marks = [self._chaos.end_at]
         if not self._proxy._resumed.is_set():
             if self._passed == self._chaos.stall_at:
-                self._proxy.stalled.set()
+                self._proxy._stalled.set()
                 self._proxy._resumed.wait()
             else:
                 marks.append(self._chaos.stall_at)

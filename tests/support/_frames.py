@@ -2,7 +2,6 @@
 
 import json
 import struct
-from collections.abc import Iterator
 from typing import Any, Final
 
 import attrs
@@ -61,19 +60,9 @@ def parse_frames(data: bytes) -> Heard:
     Raises:
         AssertionError: It broke a rule; the message names the first offending frame's offset.
     """
-    reader = _Reader(data)
-    listener = _Messages()
-    for frame in reader.frames():
-        listener.take(frame)
-    if listener.close is not None:
-        _check(reader.at, reader.at == len(data), "something follows a CLOSE (5.5.1)")
-    return Heard(
-        messages=tuple(listener.messages),
-        pings=tuple(listener.pings),
-        pongs=tuple(listener.pongs),
-        close=listener.close,
-        torn=reader.at < len(data) or listener.opcode is not None,
-    )
+    parser = FrameParser()
+    parser.feed(data)
+    return parser.heard
 
 
 def server_frame(opcode: int, payload: bytes = b"", *, fin: bool = True) -> bytes:
@@ -94,51 +83,77 @@ def client_frame(opcode: int, payload: bytes = b"", *, fin: bool = True) -> byte
     return bytes([head[0], head[1] | 0x80]) + head[2:] + mask + _masked(payload, mask)
 
 
-class _Reader:
-    """Cut a stream into frames, and stop before one that is not whole."""
+class FrameParser:
+    """Read what a client sends, as it comes; :func:`parse_frames` does it at once."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.at = 0  # where the next frame begins
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._at = 0  # where the next frame begins
+        self._said = _Messages()
 
-    def frames(self) -> Iterator[Frame]:
-        while len(self._data) - self.at >= 2:
-            first, second = self._data[self.at : self.at + 2]
-            opcode, fin = first & 0x0F, bool(first & 0x80)
-            self._check_head(first, second)
-            head = self._length_and_head(second & 0x7F)
-            if head is None:
-                return
-            length, begin = head
-            # The mask stands between the head and the payload.
-            end = begin + 4 + length
-            if end > len(self._data):
-                return
-            mask = self._data[begin : begin + 4]
-            yield Frame(self.at, opcode, fin, _masked(self._data[begin + 4 : end], mask))
-            self.at = end
+    @property
+    def heard(self) -> Heard:
+        """What was said so far."""
+        said = self._said
+        return Heard(
+            messages=tuple(said.messages),
+            pings=tuple(said.pings),
+            pongs=tuple(said.pongs),
+            close=said.close,
+            torn=self._at < len(self._data) or said.opcode is not None,
+        )
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes.
+
+        Raises:
+            AssertionError: A rule is broken; the message names the offending frame's offset.
+        """
+        self._data += data
+        while (frame := self._next()) is not None:
+            self._said.take(frame)
+        over = self._said.close is None or self._at == len(self._data)
+        _check(self._at, over, "something follows a CLOSE (5.5.1)")
+
+    def _next(self) -> Frame | None:
+        """Return the next frame if all of it is there."""
+        if len(self._data) - self._at < 2:
+            return None
+        first, second = self._data[self._at : self._at + 2]
+        self._check_head(first, second)
+        head = self._length_and_head(second & 0x7F)
+        if head is None:
+            return None
+        length, begin = head
+        # The mask stands between the head and the payload.
+        end = begin + 4 + length
+        if end > len(self._data):
+            return None
+        mask, payload = self._data[begin : begin + 4], self._data[begin + 4 : end]
+        at, self._at = self._at, end
+        return Frame(at, first & 0x0F, bool(first & 0x80), _masked(payload, mask))
 
     def _check_head(self, first: int, second: int) -> None:
         opcode = first & 0x0F
-        _check(self.at, not first & 0x70, "an RSV bit is set (5.2)")
-        _check(self.at, opcode in _DATA | _CONTROL, f"opcode {opcode:#x} is reserved (5.2)")
-        _check(self.at, bool(second & 0x80), "a client's frame is not masked (5.1)")
+        _check(self._at, not first & 0x70, "an RSV bit is set (5.2)")
+        _check(self._at, opcode in _DATA | _CONTROL, f"opcode {opcode:#x} is reserved (5.2)")
+        _check(self._at, bool(second & 0x80), "a client's frame is not masked (5.1)")
         if opcode in _CONTROL:
-            _check(self.at, bool(first & 0x80), "a control frame is fragmented (5.5)")
-            _check(self.at, second & 0x7F <= _MAX_CONTROL_BYTES, "a control frame is long (5.5)")
+            _check(self._at, bool(first & 0x80), "a control frame is fragmented (5.5)")
+            _check(self._at, second & 0x7F <= _MAX_CONTROL_BYTES, "a control frame is long (5.5)")
 
     def _length_and_head(self, short: int) -> tuple[int, int] | None:
         """Return the payload's length and where the mask begins, if all of that is there."""
         size = {126: 2, 127: 8}.get(short, 0)
-        begin = self.at + 2 + size
+        begin = self._at + 2 + size
         if begin > len(self._data):
             return None
         if not size:
             return short, begin
-        length = int.from_bytes(self._data[self.at + 2 : begin])
+        length = int.from_bytes(self._data[self._at + 2 : begin])
         shortest = 126 if size == 2 else 2**16
-        _check(self.at, length >= shortest, "a length is not the shortest form (5.2)")
-        _check(self.at, length < 2**63, "a length has its highest bit set (5.2)")
+        _check(self._at, length >= shortest, "a length is not the shortest form (5.2)")
+        _check(self._at, length < 2**63, "a length has its highest bit set (5.2)")
         return length, begin
 
 
@@ -193,7 +208,7 @@ def _text(frame: Frame, data: bytes) -> str:
         raise AssertionError(f"byte {frame.at}: it is not UTF-8 (8.1): {error}") from error
 
 
-def _masked(data: bytes, mask: bytes) -> bytes:
+def _masked(data: bytes | bytearray, mask: bytes | bytearray) -> bytes:
     # One number of megabytes: a loop over the bytes would take seconds.
     pad = (mask * (len(data) // 4 + 1))[: len(data)]
     return (int.from_bytes(data) ^ int.from_bytes(pad)).to_bytes(len(data))

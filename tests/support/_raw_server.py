@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import anyio.to_thread
 
-from ._frames import CLOSE, PING, PONG, TEXT, Heard, parse_frames, server_frame
+from ._frames import CLOSE, PING, PONG, TEXT, FrameParser, Heard, server_frame
 from ._wire import created, updated
 
 HANG_S: Final = 20.0  # no script waits so long for its client; it is below every test's deadline
@@ -47,6 +47,8 @@ class RawConnection:
         self._stopping = stopping
         self._turns = threading.Semaphore(0)
         self._received = bytearray()
+        self._unparsed = bytearray()
+        self._parser = FrameParser()
         self._changed = threading.Condition()
         self._over = False
 
@@ -112,13 +114,17 @@ class RawConnection:
             data = b""
         with self._changed:
             self._received += data
+            self._unparsed += data
             self._over = self._over or not data
             self._changed.notify_all()
         return data
 
     def so_far(self) -> Heard:
-        """Return what the client has said up to here."""
-        return parse_frames(bytes(self._received))
+        """Return what the client has said up to here; a rule that it broke fails the test."""
+        with self._changed:
+            data, self._unparsed = bytes(self._unparsed), bytearray()
+            self._parser.feed(data)
+            return self._parser.heard
 
     def read_all(self) -> None:
         """Read to the client's end."""
@@ -132,7 +138,7 @@ class RawConnection:
             heard = self.so_far()
             for payload in heard.pings[ponged:]:
                 self.write(server_frame(PONG, payload))
-            for event in heard.events[answered:]:
+            for event in map(json.loads, heard.messages[answered:]):
                 if event["type"] == "session.update":
                     self.say(updated(**event["session"]))
             answered, ponged = len(heard.messages), len(heard.pings)
@@ -177,16 +183,17 @@ class RawConnection:
 
     async def received(self) -> bytes:
         """Wait for the client's end and return all that it sent after its request."""
-        await anyio.to_thread.run_sync(self._wait_for, lambda: self._over)
+        await in_thread(self._wait_for, lambda: self._over)
         return bytes(self._received)
 
     async def heard(self) -> Heard:
         """Wait for the client's end and return what it said."""
-        return parse_frames(await self.received())
+        await self.received()
+        return self.so_far()
 
     async def until(self, holds: Callable[[Heard], object]) -> Heard:
         """Wait until something holds of what the client has said so far; return that."""
-        await anyio.to_thread.run_sync(self._wait_for, lambda: self._over or holds(self.so_far()))
+        await in_thread(self._wait_for, lambda: self._over or holds(self.so_far()))
         heard = self.so_far()
         assert holds(heard), heard
         return heard
@@ -237,12 +244,12 @@ class RawServer:
 
     async def connection(self, number: int = 0) -> RawConnection:
         """Wait for a connection; the first is number 0."""
-        await anyio.to_thread.run_sync(self._wait_for, lambda: len(self.connections) > number)
+        await in_thread(self._wait_for, lambda: len(self.connections) > number)
         return self.connections[number]
 
     async def settled(self) -> None:
         """Wait until each connection that was begun so far is at its end and closed here too."""
-        await anyio.to_thread.run_sync(self._settle)
+        await in_thread(self._settle)
 
     def _settle(self) -> None:
         # The system accepts connections before we do, in the same order: ours is the last.
@@ -304,13 +311,17 @@ class RawServer:
         self._listener.close()
 
 
+async def in_thread(wait: Callable[..., None], *arguments: object) -> None:
+    """Wait in a thread, which is left to itself if the test is cancelled."""
+    await anyio.to_thread.run_sync(wait, *arguments, abandon_on_cancel=True)
+
+
 @contextmanager
 def raw_server(
     script: RawScript,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
-    receive_buffer_bytes: int | None = None,
 ) -> Iterator[RawServer]:
     """Serve each connection with a script; fail at the end if a script did.
 
@@ -318,11 +329,8 @@ def raw_server(
         script: What is done with each connection.
         host: Where to listen.
         port: The port; 0 lets the system choose.
-        receive_buffer_bytes: How much the system may hold of what the script does not read.
     """
     with socket.socket() as listener:
-        if receive_buffer_bytes is not None:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         listener.bind((host, port))
         listener.listen()
         server = RawServer(listener, script)
