@@ -247,6 +247,11 @@ class RawServer:
         await in_thread(self._wait_for, lambda: len(self.connections) > number)
         return self.connections[number]
 
+    def let_go(self) -> None:
+        """Let each script that waits go on."""
+        for connection in self.connections:
+            connection.go()
+
     async def settled(self) -> None:
         """Wait until each connection that was begun so far is at its end and closed here too."""
         await in_thread(self._settle)
