@@ -1,4 +1,3 @@
-# ruff: noqa: PT012  a session's block, all of it, is what raises
 """Inside whatever asyncio and AnyIO have to cancel with: the right exception, nothing left."""
 
 import asyncio
