@@ -1,0 +1,65 @@
+"""Control-C at any moment is a KeyboardInterrupt and nothing else."""
+
+import subprocess
+import sys
+
+import anyio.from_thread
+import pytest
+
+from meshrt.gateway import serve
+
+TIMES = 12
+HANG_S = 50
+
+# A timer in a thread interrupts: the moment is drawn, and no test has to sleep for it.
+PROGRAM = """
+import os, random, signal, sys, threading
+import anyio
+from meshrt import MeshAPI
+
+async def converse(url, delay):
+    client = MeshAPI(base_url=url)
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "?"}]}
+    interrupt = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.daemon = True
+    interrupt.start()
+    while True:
+        config = {"type": "realtime", "output_modalities": ["text"]}
+        opening = client.realtime.connect(model="openai/gpt-realtime-mini", session=config)
+        async with opening as session:
+            session.on("message", lambda message: None)
+            await session.create_item(item)
+            await session.send_audio(bytes(48_000))
+            await session.respond()
+            async for message in session:
+                if message.event.type == "response.done":
+                    break
+
+backend, url, times = sys.argv[1:]
+chance = random.Random(7)
+for _ in range(int(times)):
+    try:
+        anyio.run(converse, url, chance.uniform(0, 0.1), backend=backend)
+    except KeyboardInterrupt as error:
+        print("interrupted", error.__cause__, flush=True)
+anyio.run(converse, url, 0.05, backend=backend)
+"""
+
+
+@pytest.mark.parametrize("backend", ["asyncio"])
+def test_an_interrupt_at_any_moment_is_a_keyboard_interrupt_and_nothing_else(backend: str) -> None:
+    with anyio.from_thread.start_blocking_portal("asyncio") as portal:
+        with portal.wrap_async_context_manager(serve()) as gateway:
+            done = subprocess.run(
+                [sys.executable, "-X", "dev", "-c", PROGRAM, backend, gateway.url, str(TIMES)],
+                capture_output=True,
+                text=True,
+                timeout=HANG_S,
+                check=False,
+            )
+    assert done.stdout.splitlines() == TIMES * ["interrupted None"], done.stderr
+    # The last one is not caught, and only asyncio's own cancellation may stand above it.
+    raised = [line for line in done.stderr.splitlines() if line and not line.startswith(" ")]
+    assert raised[-1] == "KeyboardInterrupt", done.stderr
+    allowed = ("Traceback (most", "asyncio.exceptions.CancelledError", "During handling of the")
+    assert all(line.startswith(allowed) for line in raised[:-1]), done.stderr
