@@ -118,7 +118,7 @@ def async_lint(session: nox.Session) -> None:
     """Check what ruff does not: cancellation, shields, checkpoints, async generators."""
     session.install(*group("async-lint"))
     strict = f"--enable=ASYNC,{STRICT_RULES}"
-    session.run("flake8-async", "--anyio", strict, *sources("meshrt"))
+    session.run("flake8-async", "--anyio", strict, *sources("meshrt"), *sources("examples"))
     # ASYNC124: a fake is async because what it stands for is. The rest are off by default.
     mild = "--disable=ASYNC106,ASYNC124,ASYNC9"
     session.run("flake8-async", "--anyio", "--enable=ASYNC", mild, *sources("tests"))
