@@ -34,6 +34,7 @@ from meshrt.protocol import AnyEvent, RealtimeProtocol
 
 MODEL = "openai/gpt-realtime-mini"
 CHUNK_BYTES = 4_800  # 100 ms
+FORMAT = (1, 2, 24_000)  # channels, bytes in a sample, samples in a second
 
 # websockets logs the address at DEBUG, and the key is in it: this logger is nobody's.
 QUIET = logging.Logger("quiet", logging.CRITICAL)  # noqa: LOG001
@@ -89,10 +90,17 @@ def converse(line: Line, question: bytes) -> int:
     return size
 
 
+def read(path: str) -> bytes:
+    """Return the audio of a WAV file: in another format it would be noise to the server."""
+    with wave.open(path) as file:
+        if file.getparams()[:3] != FORMAT:
+            raise SystemExit(f"{path} is not PCM16, 24 kHz, mono: convert it first")
+        return file.readframes(file.getnframes())
+
+
 def main(url: str, wav: str) -> None:
     """Ask what is in the WAV file: PCM16, 24 kHz, mono."""
-    with wave.open(wav) as file:
-        question = file.readframes(file.getnframes())
+    question = read(wav)
     key = quote(os.environ.get("MESH_API_KEY", ""), safe="")
     parts = urlsplit(url)
     scheme = "wss" if parts.scheme in ("https", "wss") else "ws"

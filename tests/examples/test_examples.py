@@ -20,6 +20,7 @@ from meshrt.gateway import EchoVoice, Gateway, serve
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 JOURNEY = ROOT / "tests" / "data" / "audio" / "journey_question_24k.wav"
+STEREO = ROOT / "tests" / "data" / "audio" / "train_question_48k_stereo.wav"
 
 # Elsewhere: its test is that of the tutorial.
 NOT_HERE = {"first_conversation.py"}
@@ -130,6 +131,18 @@ def test_bring_your_own_transport_takes_the_address_of_a_websocket(
 ) -> None:
     url = gateway.url.replace("http://", "ws://")
     assert "It spoke for" in output("bring_your_own_transport.py", "--url", url, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["voice_agent.py", "trio_app.py", "asyncio_app.py", "bring_your_own_transport.py"]
+)
+def test_a_file_of_another_format_is_not_sent(gateway: Gateway, tmp_path: Path, name: str) -> None:
+    done = run(name, "--wav", str(STEREO), "--url", gateway.url, cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert STEREO.name in done.stderr
+    assert "mono" in done.stderr
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
