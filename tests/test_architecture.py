@@ -61,6 +61,21 @@ PURE_UP_TO_LAYER = 2
 LAZY = {"httpx"}
 WEBSOCKETS_WITH_IO = {"asyncio", "legacy", "sync", "trio"}
 
+# Who may go into another room by a side door, and why what is there is not for everybody.
+FRIENDS = {
+    # How a typed value and a JSON object become one another is the business of both rooms; it is
+    # public as encode() and decode(), which check as well.
+    ("meshrt.protocol._codec", "meshrt.events._base"),
+    ("meshrt.protocol._codec", "meshrt.events._plan"),
+    ("meshrt.protocol._outgoing", "meshrt.events._plan"),
+    # A close code is refused when it is asked for, and not only when it is sent.
+    ("meshrt.session._session", "meshrt.transports._close_codes"),
+    # Both ends wait for room, write and give up by the same rules, which are no promise to others.
+    ("meshrt.gateway._session", "meshrt.protocol._checks"),
+    ("meshrt.gateway._session", "meshrt.session._outbox"),
+    ("meshrt.gateway._server", "meshrt.session._cancellation"),
+}
+
 MODULE_LINES = 600
 FUNCTION_LINES = 40
 
@@ -171,6 +186,17 @@ def imports_go_down(house: House) -> Iterator[str]:
                 yield module.at(found.node, "a room is not in LAYER_OF_ROOM")
             elif room_of(found.target) != module.room and there >= module.layer:
                 yield module.at(found.node, f"layer {module.layer} imports layer {there}")
+
+
+def rooms_are_entered_by_the_door(house: House) -> Iterator[str]:
+    for module in house.values():
+        for found in imports(module, house):
+            _, _, inside = found.target.removeprefix("meshrt.").partition(".")
+            is_private = found.target.startswith("meshrt.") and inside.startswith("_")
+            if not is_private or room_of(found.target) == module.room:
+                continue
+            if (module.name, found.target) not in FRIENDS:
+                yield module.at(found.node, f"reaches into {found.target}")
 
 
 def imports_inside_are_relative(house: House) -> Iterator[str]:
@@ -330,6 +356,7 @@ RULES: tuple[Rule, ...] = (
     nothing_is_hushed_up,
     nothing_is_long,
     outside_imports_are_earned,
+    rooms_are_entered_by_the_door,
     shields_end,
     the_core_is_pure,
     websockets_without_io,
@@ -345,6 +372,13 @@ def test_every_room_of_the_house_has_a_layer() -> None:
     rooms = {module.room for module in meshrt_as_it_is().values()} - {""}
 
     assert rooms <= LAYER_OF_ROOM.keys()
+
+
+def test_every_friend_still_calls() -> None:
+    house = meshrt_as_it_is()
+    calls = {(name, found.target) for name in house for found in imports(house[name], house)}
+
+    assert calls >= FRIENDS
 
 
 def house_with(name: str, source: str) -> House:
@@ -387,6 +421,14 @@ BAD = [
     (outside_imports_are_earned, "meshrt.cli._x", "def f():\n    import numpy"),
     (outside_imports_are_earned, "meshrt.client", "import httpx"),
     (outside_imports_are_earned, "meshrt.client", "class A:\n    import httpx"),
+    (rooms_are_entered_by_the_door, "meshrt.protocol._x", "from ..events._base import X"),
+    (rooms_are_entered_by_the_door, "meshrt.protocol._x", "from ..events import _base"),
+    (
+        rooms_are_entered_by_the_door,
+        "meshrt.cli._x",
+        "def f():\n    from ..events import _base",
+    ),
+    (rooms_are_entered_by_the_door, "meshrt.client", "from .events._base import X"),
     (shields_end, "meshrt.client", "with CancelScope(shield=True): f()"),
     (shields_end, "meshrt.client", "with anyio.CancelScope(shield=flag): f()"),
     (shields_end, "meshrt.client", "with CancelScope(deadline=math.inf, shield=True): f()"),
@@ -412,6 +454,8 @@ GOOD = [
     ("meshrt.client", "if TYPE_CHECKING:\n    import httpx"),
     ("meshrt.gateway._x", "from ._server import Server\nfrom ..events import Event\nimport h11"),
     ("meshrt.events._x", "from . import _base\nimport attrs\nimport math"),
+    ("meshrt.gateway._session", "from ..session._outbox import Outbox"),
+    ("meshrt.client", "from ._secret import Secret"),
     ("meshrt.transports._trio_websocket", "import trio\nfrom trio_websocket import X"),
     ("meshrt.transports._x", "from websockets.client import ClientProtocol\nimport ssl"),
     ("meshrt.client", "with anyio.move_on_after(1, shield=True): f()"),

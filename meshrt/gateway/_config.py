@@ -1,11 +1,11 @@
 """The session's configuration, on the server's side: defaults, and what an update changes."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..events import Session, SessionUpdate
-from ..events._plan import mapping_of
-from ..protocol import BETA_FIELDS
+from ..events import SessionUpdate
+from ..protocol import BETA_FIELDS, encode
 from ._refusals import Refusal
 
 _IMMUTABLE: Final = frozenset({"type", "id", "object", "model", "expires_at"})
@@ -88,7 +88,8 @@ def updated(config: Mapping[str, Any], update: SessionUpdate) -> dict[str, Any]:
     Raises:
         Refusal: A value can't be one of a session.
     """
-    changes = _as_mapping(update.session)
+    # As JSON again, of what the wire knows: a field that it does not know changes nothing.
+    changes = json.loads(encode(update))["session"]
     new = _merged(config, {k: v for k, v in changes.items() if k not in _IMMUTABLE}, "session")
     check_modalities(new["output_modalities"], "session.output_modalities")
     _check_detection(new["audio"]["input"]["turn_detection"])
@@ -107,10 +108,6 @@ def check_modalities(modalities: Any, param: str) -> None:
             "['audio'].",
             param=param,
         )
-
-
-def _as_mapping(session: Session) -> Mapping[str, Any]:
-    return session if isinstance(session, Mapping) else mapping_of(session)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> dict[str, Any]:
