@@ -100,9 +100,9 @@ async def test_a_program_that_fails_leaves_the_echo_and_one_warning(
     voice = EspeakVoice(program=program(tmp_path, script))
     for _ in range(2):
         assert await voice.speak("I heard you, and so on.", heard=SPEECH) == SPEECH
-    [record] = caplog.records
+    # asyncio's debug mode has its own to say on a busy machine.
+    [record] = [record for record in caplog.records if record.name == "meshrt.gateway"]
     assert record.levelno == logging.WARNING
-    assert record.name == "meshrt.gateway"
     assert said in record.getMessage()
     assert "so on" not in record.getMessage()
 
