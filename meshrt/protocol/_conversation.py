@@ -199,7 +199,8 @@ class Conversation:
             return
         found = self._get(item_id)
         self._describe(found, event.item)
-        found.done = True
+        # One that was asked for may still grow.
+        found.done = found.done or isinstance(event, ConversationItemDone)
         # Only `.added` is to be trusted with the order; this is for servers that never send it.
         if item_id not in self._order and item_id not in self._deleted:
             self._order.append(item_id)

@@ -444,6 +444,8 @@ def test_a_retrieved_item_is_described_anew() -> None:
     conversation = after(added("i", None), ConversationItemRetrieved(item=whole))
     assert conversation.items[0].item == whole
     assert conversation.items[0].text == "Hello"
+    assert not conversation.items[0].done  # it may still grow
+    conversation = after(done(whole), ConversationItemRetrieved(item=whole))
     assert conversation.items[0].done
 
 

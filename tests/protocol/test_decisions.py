@@ -11,6 +11,7 @@ from meshrt.events import (
     UNSET,
     AssistantMessage,
     ConversationItemAdded,
+    ConversationItemDone,
     ConversationItemTruncate,
     ConversationItemTruncated,
     InputAudio,
@@ -25,7 +26,9 @@ from meshrt.protocol import AnyEvent, Conversation, truncations
 BYTES_PER_MS = 48
 
 
-def spoken(item_id: str, ms: float, *, index: int = 0, response_id: str = "r") -> list[AnyEvent]:
+def spoken(
+    item_id: str, ms: float, *, index: int = 0, response_id: str = "r", whole: bool = True
+) -> list[AnyEvent]:
     """An item of the model's with this much audio, received and played in order."""
     delta = ResponseOutputAudioDelta(
         response_id=response_id,
@@ -35,7 +38,8 @@ def spoken(item_id: str, ms: float, *, index: int = 0, response_id: str = "r") -
         delta=bytes(round(ms * BYTES_PER_MS)),
     )
     item = AssistantMessage(id=item_id, content=[])
-    return [ConversationItemAdded(item=item), *([delta] if ms else [])]
+    end = [ConversationItemDone(item=item)] if whole else []
+    return [ConversationItemAdded(item=item), *([delta] if ms else []), *end]
 
 
 def heard(item_id: str) -> list[AnyEvent]:
@@ -86,6 +90,24 @@ def test_an_item_is_cut_to_what_was_heard_never_beyond_what_came(
     assert [ms for _, _, ms in found] == expected
 
 
+@pytest.mark.parametrize("heard_ms", [1000, 1000.4, 5000, math.inf])
+def test_an_item_that_still_grows_is_cut_to_all_that_came(heard_ms: float) -> None:
+    conversation = after(spoken("i", 1000.5, whole=False))
+    assert cuts(conversation, "i", heard_ms) == [("i", 0, 1000)]
+    conversation.apply(cut("i", 1000)[0])
+    assert cuts(conversation, "i", heard_ms) == []
+    for nothing in (0, 0.5):
+        assert cuts(after(spoken("i", nothing, whole=False)), "i", heard_ms) == []
+
+
+@pytest.mark.parametrize("response_id", ["r", "never begun"])
+def test_an_item_grows_until_it_or_its_response_is_done(response_id: str) -> None:
+    conversation = after(spoken("i", 100, whole=False, response_id=response_id))
+    assert cuts(conversation, "i", 100) == [("i", 0, 100)]
+    conversation.apply(ResponseDone(response=Response(id=response_id, status="completed")))
+    assert cuts(conversation, "i", 100) == []
+
+
 def test_half_a_millisecond_at_the_end_is_nothing_to_cut() -> None:
     assert cuts(after(spoken("i", 10.5)), "i", 10.2) == []
     assert cuts(after(spoken("i", 0.5)), "i", 0) == []
@@ -132,14 +154,16 @@ def test_an_item_of_a_response_that_is_over_is_cut_as_well() -> None:
 def test_what_is_told_can_be_true_and_telling_it_once_is_enough(
     lengths: list[int], data: st.DataObject
 ) -> None:
-    conversation = after(*(spoken(str(n), ms) for n, ms in enumerate(lengths)))
+    whole = data.draw(st.booleans())
+    spoken_ = (spoken(str(n), ms, whole=whole) for n, ms in enumerate(lengths))
+    conversation = after(*spoken_)
     item_id = data.draw(st.sampled_from([str(n) for n in range(len(lengths))] or ["none"]))
     heard_ms = data.draw(st.floats(-10, 600))
     found = truncations(conversation, item_id, heard_ms)
     for event in found:
         item = conversation.item(event.item_id)
         assert item is not None
-        assert 0 <= event.audio_end_ms < item.audio_ms
+        assert 0 <= event.audio_end_ms <= item.audio_ms - whole
         assert event.audio_end_ms <= max(heard_ms, 0)
     for event in found:
         conversation.apply(cut(event.item_id, event.audio_end_ms)[0])

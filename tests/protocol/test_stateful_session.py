@@ -108,6 +108,8 @@ class Book:
     text: dict[str, str] = attrs.Factory(dict)
     bytes: dict[str, int] = attrs.Factory(dict)
     cut: dict[str, int] = attrs.Factory(dict)
+    whole: set[str] = attrs.Factory(set)
+    made_by: dict[str, str] = attrs.Factory(dict)
     running: dict[str, bool] = attrs.Factory(dict)
     over: dict[str, str] = attrs.Factory(dict)
     suspects: set[str] = attrs.Factory(set)
@@ -132,21 +134,28 @@ class Book:
             case ConversationItemDeleted(item_id=item_id):
                 self.order.remove(item_id)
                 self.deleted.add(item_id)
-                for kept in (self.text, self.bytes, self.cut):
+                self.whole.discard(item_id)
+                for kept in (self.text, self.bytes, self.cut, self.made_by):
                     kept.pop(item_id, None)
+            case ConversationItemDone(item=item) if item.id not in self.deleted:
+                self.whole.add(item.id)
             case ConversationItemTruncated(item_id=item_id, audio_end_ms=ms):
                 self.cut[item_id] = ms
+            case Error(error=ErrorDetails(event_id=refused)):
+                self.asked = [asked for asked in self.asked if asked.event_id != refused]
+            case _:
+                self.server_heard(event)
+                return self.server_responded(event)
+        return []
+
+    def server_heard(self, event: AnyEvent) -> None:
+        match event:
             case HeardDelta(item_id=item_id, delta=str(more)):
                 self.add(item_id, more)
             case Heard(item_id=item_id, transcript=whole) if item_id not in self.deleted:
                 self.text[item_id] = whole
             case InputAudioBufferSpeechStarted() | InputAudioBufferSpeechStopped():
                 self.speaking = isinstance(event, InputAudioBufferSpeechStarted)
-            case Error(error=ErrorDetails(event_id=refused)):
-                self.asked = [asked for asked in self.asked if asked.event_id != refused]
-            case _:
-                return self.server_responded(event)
-        return []
 
     def server_responded(self, event: AnyEvent) -> list[ResponseCancel]:
         match event:
@@ -158,13 +167,22 @@ class Book:
                     return [ResponseCancel(response_id=response_id)] if asked.cancelled else []
             case ResponseDone() | UnknownEvent(type=ResponseDone.type):
                 self.a_response_ended(event)
+            case ResponseOutputItemAdded(response_id=of, item=AssistantMessage(id=str(item_id))):
+                self.makes(of, item_id)
             case ResponseOutputAudioTranscriptDelta(response_id=of, item_id=item_id, delta=more):
-                if of not in self.over:
+                if self.makes(of, item_id):
                     self.add(item_id, more)
             case ResponseOutputAudioDelta(response_id=of, item_id=item_id, delta=more):
-                if of not in self.over and item_id not in self.deleted:
+                if self.makes(of, item_id):
                     self.bytes[item_id] = self.bytes.get(item_id, 0) + len(more)
         return []
+
+    def makes(self, response_id: str, item_id: str) -> bool:
+        """Tell whether a response still makes an item, and note that it does."""
+        if response_id in self.over or item_id in self.deleted:
+            return False
+        self.made_by.setdefault(item_id, response_id)
+        return True
 
     def a_response_ended(self, event: AnyEvent) -> None:
         match event:
@@ -335,10 +353,14 @@ class Sides(RuleBasedStateMachine):
         book = self.books["client"]
         item_id = ([*book.bytes] or ["nowhere"])[-1 - number % max(len(book.bytes), 1)]
         at = book.order.index(item_id) if item_id in book.order else len(book.order)
-        lengths = {each: book.bytes.get(each, 0) // 48 for each in book.order[at:]}
-        left = {each: min(book.cut.get(each, ms), ms) for each, ms in lengths.items()}
-        heard = {each: ms if each == item_id else 0 for each in left}
-        expected = [(each, heard[each]) for each in left if left[each] > heard[each]]
+        expected = []
+        for each in book.order[at:]:
+            came = book.bytes.get(each, 0) // 48
+            heard = min(ms, came) if each == item_id else 0
+            grows = each not in book.whole and book.made_by.get(each) in book.running
+            believed = min(book.cut.get(each, came + grows), came + grows)
+            if came and believed > heard:
+                expected.append((each, heard))
         events = truncations(self.client.conversation, item_id, ms)
         assert [(event.item_id, event.audio_end_ms) for event in events] == expected
         for event in events:
