@@ -61,7 +61,7 @@ class _Item:
     response_id: str | None = None
     parts: dict[int, str] = attrs.Factory(dict)
     audio_bytes: int = 0
-    audio_bytes_per_ms: int = bytes_per_ms(None)
+    audio_bytes_per_ms: float = bytes_per_ms(None)
     audio_index: int = 0
     audio: bytearray = attrs.Factory(bytearray)
     truncated_ms: int | None = None
@@ -89,7 +89,7 @@ class Conversation:
         self._active: dict[str, None] = {}  # in order; there may be thousands that are over
         self._nameless = 0
         self._suspects: set[str] = set()
-        self._bytes_per_ms: dict[str, int] = {}
+        self._bytes_per_ms: dict[str, float] = {}
         self._usage = UsageTotals()
         self._transcriptions: dict[tuple[str, int], TranscriptionUsage] = {}
         self._rate_limits: dict[str, RateLimit] = {}
@@ -397,7 +397,7 @@ class Conversation:
             done=found.done,
         )
 
-    def _output_bytes_per_ms(self, response_id: str) -> int:
+    def _output_bytes_per_ms(self, response_id: str) -> float:
         output = field_of(field_of(self._session, "audio"), "output")
         by_default = field_of(output, "format") or field_of(self._session, "output_audio_format")
         return self._bytes_per_ms.get(response_id) or bytes_per_ms(by_default)

@@ -32,7 +32,7 @@ from ._conversation import Conversation
 from ._fields import field_of
 
 _APPEND: Final = InputAudioBufferAppend.type
-_BETA_G711: Final = frozenset({"g711_ulaw", "g711_alaw"})
+_BETA_G711: Final = ("g711_ulaw", "g711_alaw")
 
 
 @attrs.frozen(kw_only=True)

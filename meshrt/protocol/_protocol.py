@@ -342,6 +342,7 @@ class RealtimeProtocol:
         """Note an event of the server's, whichever side we are."""
         self.conversation.apply(event)
         settled = self._commands.saw(event) if self.role == "client" else None
+        self._buffer.saw(event, settled)
         refused = refused_id(event)
         if refused is None and settled is not None:
             refused = settled.event_id  # the one command that is out, if the error quotes none

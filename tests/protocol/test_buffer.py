@@ -1,6 +1,7 @@
 """A commit that the server would refuse is refused here, if and only if that is certain."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -42,6 +43,10 @@ def client(greeting: Any = None) -> RealtimeProtocol:
     return protocol
 
 
+def encoded(event: Any) -> Any:
+    return json.loads(encode(event))
+
+
 def append(protocol: RealtimeProtocol, size: int) -> None:
     protocol.advance(protocol.prepare_audio(bytes(size)))
 
@@ -62,7 +67,10 @@ def is_refused(protocol: RealtimeProtocol, commit: Any = COMMIT) -> bool:
         (UNSET, 4800),
         (None, 4800),
         (AudioPCM(rate=24_000), 4800),
-        ({"type": "audio/opus"}, 4800),
+        (AudioPCM(rate=48_000), 9600),
+        (AudioPCM(rate=0), 4800),
+        (AudioPCM(rate=10**9), 4800),
+        ({"type": "audio/opus"}, 800),  # who knows how little that may be
         (AudioPCMU(), 800),
         (AudioPCMA(), 800),
     ],
@@ -73,7 +81,7 @@ def test_less_than_100_ms_is_refused_and_100_ms_are_not(
 ) -> None:
     protocol = client(session(audio_format=audio_format))
     assert is_refused(protocol, commit)
-    sample = 1 if shortest == 800 else 2
+    sample = 1 if isinstance(audio_format, AudioPCMU | AudioPCMA) else 2
     for _ in range(2):
         append(protocol, shortest - sample)
         assert is_refused(protocol, commit)
@@ -92,28 +100,98 @@ def test_the_refusal_says_how_much_there_was() -> None:
     assert protocol.outstanding == ()
 
 
+SERVER_DETECTS = [
+    session(ServerVad()),
+    session(SemanticVad()),
+    session({"type": "azure_semantic_vad"}),
+    session(UNSET),
+    RealtimeSession(),
+    RealtimeSession(audio=None),
+    RealtimeSession(audio=AudioConfig()),
+    TranscriptionSession(),
+]
+
+
+@pytest.mark.parametrize("greeting", SERVER_DETECTS, ids=repr)
+def test_also_where_the_server_detects_turns_what_was_never_appended_is_not_there(
+    greeting: Any,
+) -> None:
+    protocol = client(greeting)
+    append(protocol, 4798)
+    assert is_refused(protocol)
+    append(protocol, 2)
+    for _ in range(2):  # the server may have emptied it, or not: nobody knows
+        assert not is_refused(protocol)
+        protocol.send(COMMIT)
+    protocol.send(InputAudioBufferClear())
+    assert is_refused(protocol)
+
+
 @pytest.mark.parametrize(
     "greeting",
     [
-        session(ServerVad()),
-        session(SemanticVad()),
-        session({"type": "azure_semantic_vad"}),
-        session(UNSET),
-        RealtimeSession(),
-        RealtimeSession(audio=None),
-        RealtimeSession(audio=AudioConfig()),
-        TranscriptionSession(),
+        None,
         {"audio": {"input": {"turn_detection": None}}},
         {"turn_detection": None},
+        {"input_audio_format": "g711_ulaw"},
+        {"input_audio_format": ["?"]},
         {},
     ],
     ids=repr,
 )
-def test_unless_the_server_says_that_it_detects_no_turns_nothing_is_refused(greeting: Any) -> None:
+def test_of_a_format_that_nobody_knows_the_least_counts(greeting: Any) -> None:
     protocol = RealtimeProtocol("client")
+    if greeting is not None:
+        protocol.receive_text(encode(SessionCreated(session=greeting)))
+    append(protocol, 798)
+    assert is_refused(protocol)
+    append(protocol, 2)
     assert not is_refused(protocol)
-    protocol.receive_text(encode(SessionCreated(session=greeting)))
+
+
+def test_the_beta_wire_says_the_format_elsewhere() -> None:
+    protocol = client({"input_audio_format": "pcm16"})
+    append(protocol, 4798)
+    assert is_refused(protocol)
+
+
+def test_who_joined_a_session_that_is_fed_by_another_knows_nothing_of_its_buffer() -> None:
+    protocol = RealtimeProtocol("client")
+    protocol.receive_text(encode(SessionUpdated(session=session())))
     assert not is_refused(protocol)
+    protocol.receive_text(encode(SessionCreated(session=session())))
+    assert not is_refused(protocol)
+    unfit = RealtimeProtocol("client")
+    unfit.receive_text('{"type":"session.created","session":5}')
+    unfit.receive_text(encode(SessionUpdated(session=session())))
+    assert is_refused(unfit)
+
+
+@pytest.mark.parametrize("more", [0, 2])
+def test_a_commit_that_an_error_answers_was_none(more: int) -> None:
+    protocol = client()
+    append(protocol, 4800)
+    protocol.send({**encoded(COMMIT), "event_id": "c"})
+    append(protocol, more)
+    assert is_refused(protocol)
+    protocol.receive_text('{"type":"error","error":{"event_id":"another"}}')
+    assert is_refused(protocol)
+    protocol.receive_text('{"type":"error","error":{"event_id":"c"}}')
+    assert not is_refused(protocol)
+    # Only once, and not what was cleared since.
+    protocol.send({**encoded(COMMIT), "event_id": "d"})
+    protocol.send(InputAudioBufferClear())
+    protocol.receive_text('{"type":"error","error":{"event_id":"d"}}')
+    assert is_refused(protocol)
+
+
+def test_a_commit_that_is_answered_is_over() -> None:
+    protocol = client()
+    append(protocol, 4800)
+    protocol.send({**encoded(COMMIT), "event_id": "c"})
+    protocol.receive_text('{"type":"input_audio_buffer.committed","item_id":"u"}')
+    protocol.receive_text('{"type":"error","error":{"event_id":"c"}}')
+    assert is_refused(protocol)
 
 
 def test_a_session_that_only_transcribes_refuses_as_well() -> None:
@@ -122,8 +200,9 @@ def test_a_session_that_only_transcribes_refuses_as_well() -> None:
 
 def test_the_last_word_about_the_session_counts() -> None:
     protocol = client()
+    append(protocol, 2400)
     assert is_refused(protocol)
-    protocol.receive_text(encode(SessionUpdated(session=session(ServerVad()))))
+    protocol.receive_text(encode(SessionUpdated(session=session(audio_format=AudioPCMU()))))
     assert not is_refused(protocol)
     protocol.receive_text(encode(SessionUpdated(session=session())))
     assert is_refused(protocol)

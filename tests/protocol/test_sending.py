@@ -203,7 +203,7 @@ def test_ids_are_counted_unless_somebody_makes_them() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        InputAudioBufferCommit(),
+        InputAudioBufferClear(),
         ResponseCancel(response_id="r"),
         ResponseCreate(response=None),
         SessionUpdate(session=RealtimeSession(audio=AudioConfig(output=AudioOutput(voice="a")))),
@@ -662,5 +662,8 @@ def test_audio_that_was_only_prepared_is_not_in_the_buffer() -> None:
     ],
     ids=repr,
 )
-def test_where_the_server_may_end_the_turns_every_commit_is_sent(session: Any) -> None:
-    in_session(session).send(InputAudioBufferCommit())
+def test_where_the_server_may_end_the_turns_a_commit_of_enough_is_sent_again(session: Any) -> None:
+    protocol = in_session(session)
+    protocol.send(InputAudioBufferAppend(audio=bytes(4800)))
+    protocol.send(InputAudioBufferCommit())
+    protocol.send(InputAudioBufferCommit())
