@@ -50,3 +50,20 @@ async def test_a_flood_in_both_directions_comes_through_in_order(senders: int) -
     numbers = [int(event["event_id"]) for event in heard.events]
     assert sorted(numbers) == sorted(senders * list(range(COUNT)))
     assert senders > 1 or numbers == list(range(COUNT))
+
+
+async def test_who_reads_as_fast_as_he_can_is_no_slow_consumer() -> None:
+    received: list[RealtimeMessage] = []
+
+    def talking(connection: RawConnection) -> None:
+        connection.greet()
+        for number in range(COUNT):
+            connection.say(text_delta(f"{number} {FILLING}"))
+        connection.serve()
+
+    with raw_server(talking) as server:
+        async with connecting(server.port) as session:
+            await session.receive()
+            while len(received) < COUNT:
+                received.append(await session.receive())
+    assert len(received) == COUNT

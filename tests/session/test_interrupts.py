@@ -46,7 +46,7 @@ anyio.run(converse, url, 0.05, backend=backend)
 """
 
 
-@pytest.mark.parametrize("backend", ["asyncio"])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_an_interrupt_at_any_moment_is_a_keyboard_interrupt_and_nothing_else(backend: str) -> None:
     with anyio.from_thread.start_blocking_portal("asyncio") as portal:
         with portal.wrap_async_context_manager(serve()) as gateway:
