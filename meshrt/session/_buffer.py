@@ -15,7 +15,7 @@ from ._message import RealtimeMessage
 DEFAULT_BUDGET_BYTES: Final = 16 * 2**20
 """About 260 s of speech as it comes over the wire."""
 _SCHEDULE_BYTES: Final = 16 * 1024  # how much is taken before others may want to run
-_SCHEDULE_S: Final = 0.005  # and how long they are made to wait at most
+_SCHEDULE_S: Final = 0.005  # and how long they are made to wait, if they took no longer
 _MAX_GAPS: Final = 1024
 
 
@@ -46,6 +46,7 @@ class Buffer:
         self._since_schedule = 0
         self._quota = 0
         self._scheduled_at = monotonic()
+        self._slice_s = _SCHEDULE_S
         self._end: End | None = None
         self._guard = anyio.ResourceGuard("receiving from")
         self._audio: deque[_Entry] = deque()
@@ -157,16 +158,18 @@ class Buffer:
         """Let others run: after what was there when they last did, and soon.
 
         Per turn of the loop the session's reader adds all of one read. Who takes less than that
-        per turn falls behind however quick he is.
+        per turn falls behind however quick he is; so a reader may take as long as all others took.
         """
         if self._since_schedule < _SCHEDULE_BYTES or not self._is_time():
             await checkpoint_if_cancelled()
             return
+        left_at = monotonic()
         await checkpoint()
+        self._scheduled_at = monotonic()
+        self._slice_s = max(_SCHEDULE_S, self._scheduled_at - left_at)
         self._since_schedule = 0
         self._quota = self.cost
-        self._scheduled_at = monotonic()
 
     def _is_time(self) -> bool:
         over = self._since_schedule >= self._quota
-        return over or monotonic() - self._scheduled_at > _SCHEDULE_S
+        return over or monotonic() - self._scheduled_at > self._slice_s

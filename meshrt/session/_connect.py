@@ -57,6 +57,7 @@ class Connecting(anyio.AsyncContextManagerMixin):
         self._options = options or SessionOptions()
         keep_audio_text = self._options.keep_audio_text
         self._protocol = RealtimeProtocol("client", keep_audio_text=keep_audio_text)
+        self._session: RealtimeSession | None = None
         self._update = None if session is None else self._prepare(session)
 
     def __await__(self) -> Generator[Any, None, NoReturn]:
@@ -69,7 +70,6 @@ class Connecting(anyio.AsyncContextManagerMixin):
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[RealtimeSession]:
         held: BaseException | None = None
-        session: RealtimeSession | None = None
         cancelled = False
         with ExitStack() as released:
             try:
@@ -79,24 +79,25 @@ class Connecting(anyio.AsyncContextManagerMixin):
                         yield session
                         await session._leave(drain=True)
                     except BaseException as error:  # noqa: ASYNC103  held, and raised below
-                        if session is not None and _is_cleaned_up(error):
-                            session._warn_of_not_left()
+                        if _is_cleaned_up(error):
+                            _warn_of_not_left(self._session)
                         # Before anything is awaited: a cancellation must not replace it.
                         cancelled = is_cancellation(error)
                         held = None if cancelled else error
-                        await _let_go(session, error)  # noqa: ASYNC102  it sees to that itself
+                        await _let_go(self._session, error)  # noqa: ASYNC102  it sees to that
                         if cancelled:
                             raise
                     tasks.cancel_scope.cancel("the session's block is left")
                 # Only our own group swallows a cancellation: then it must not pass for an end.
                 if cancelled:
-                    held = _failure_of(session) or _stray_cancellation()
+                    held = _failure_of(self._session) or _stray_cancellation()
                     # The step that throws the cancellation in would make it this one's context.
                     await cancel_shielded_checkpoint()
             finally:
                 try:
-                    _raise_bare(held if held is not None else _failure_of(session))
+                    _raise_bare(_first_of(held, self._session))
                 finally:
+                    self._session = session = None  # type: ignore[assignment]
                     del held, session  # the exception holds this frame
 
     def _prepare(self, session: Session) -> Prepared:
@@ -106,8 +107,9 @@ class Connecting(anyio.AsyncContextManagerMixin):
         """Open, greet and configure, all of it within ``connect_timeout``."""
         _check_fresh(self._protocol)
         with anyio.move_on_after(self._options.connect_timeout):
-            transport = await self._open_transport()
+            transport = await self._open()
             session = RealtimeSession._create(transport, self._protocol, self._options, self._site)
+            self._session = session
             released.callback(session._release)
             try:
                 await self._greet(session, tasks)
@@ -121,6 +123,16 @@ class Connecting(anyio.AsyncContextManagerMixin):
             "did not greet us, or did not confirm `session`. Is it a realtime server? If it is "
             "slow, raise `connect_timeout`"
         )
+
+    async def _open(self) -> Transport:
+        """Open the transport; an interrupt in a task of its opening is bare, as in ours."""
+        try:
+            return await self._open_transport()
+        except BaseExceptionGroup as group:
+            interrupt = _interrupt_in(group)
+            if interrupt is None:
+                raise
+        raise interrupt
 
     async def _greet(self, session: RealtimeSession, tasks: anyio.abc.TaskGroup) -> None:
         greeting = session._answers.expect_greeting()
@@ -144,6 +156,13 @@ async def _configure(session: RealtimeSession, update: Prepared) -> None:
         raise realtime_error(answer.event)
     if answer.end is not None:
         raise _not_greeted(answer.end)
+
+
+def _interrupt_in(group: BaseException) -> BaseException | None:
+    """Return the one thing that a group is about, if that is no ordinary exception."""
+    while isinstance(group, BaseExceptionGroup) and len(group.exceptions) == 1:
+        group = group.exceptions[0]
+    return group if isinstance(group, KeyboardInterrupt | SystemExit) else None
 
 
 def _check_fresh(protocol: RealtimeProtocol) -> None:
@@ -206,6 +225,18 @@ def _stray_cancellation() -> ConnectionLost:
         "a task of this session was cancelled from outside, and the block's body with it: by "
         "task.cancel(), or by a handler that awaited a task which was cancelled"
     )
+
+
+def _warn_of_not_left(session: RealtimeSession | None) -> None:
+    if session is not None:
+        session._warn_of_not_left()
+
+
+def _first_of(held: BaseException | None, session: RealtimeSession | None) -> BaseException | None:
+    """Return what is raised: an interrupt of a task of ours before what followed from it."""
+    failure = _failure_of(session)
+    is_interrupt = failure is not None and not isinstance(failure, Exception)
+    return failure if is_interrupt or held is None else held
 
 
 def _failure_of(session: RealtimeSession | None) -> BaseException | None:

@@ -1,10 +1,14 @@
-# ruff: noqa: PT012  a session's block, all of it, is what raises
 """On Trio Control-C is raised in whatever task runs, so in one of the session's as well."""
 
 from collections.abc import Sequence
 
+import anyio
+import anyio.lowlevel
 import pytest
-from support import ScriptedServer, Wrapped, text_delta
+from support import ScriptedServer, Wrapped
+
+from meshrt.session import Connecting
+from meshrt.transports import Transport
 
 pytestmark = pytest.mark.anyio
 
@@ -21,26 +25,12 @@ class Interrupted(Wrapped):
         raise KeyboardInterrupt
 
 
-async def test_an_interrupt_in_the_sessions_reader_leaves_the_block_bare() -> None:
-    def interrupt(text: str) -> str:
-        if "go" in text:
-            raise KeyboardInterrupt
-        return text
-
-    async with ScriptedServer() as server:
-        with pytest.raises(KeyboardInterrupt):
-            async with server.connect(redact=interrupt) as session:
-                await session.receive()
-                await server.say(text_delta("go"))
-                await session.receive()
-
-
 async def test_an_interrupt_in_the_sessions_writer_is_not_a_session_that_is_closed() -> None:
     async with ScriptedServer() as server:
         server.client = Interrupted(server.client)
         with pytest.raises(KeyboardInterrupt):
             async with server.connect() as session:
-                await session.commit()
+                await session.clear()
 
 
 async def test_an_interrupt_while_a_session_is_configured_is_no_connect_error() -> None:
@@ -49,3 +39,30 @@ async def test_an_interrupt_while_a_session_is_configured_is_no_connect_error() 
         with pytest.raises(KeyboardInterrupt):
             async with server.connect(session={"type": "realtime"}):
                 pytest.fail("the body may not begin")
+
+
+async def test_an_interrupt_in_a_task_that_opens_the_transport_leaves_the_block_bare() -> None:
+    async def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    async def open_it() -> Transport:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(interrupt)
+        raise AssertionError
+
+    with pytest.raises(KeyboardInterrupt):
+        async with Connecting(open_it):
+            pytest.fail("the body may not begin")
+
+
+async def test_what_else_goes_wrong_while_opening_stays_as_it_is() -> None:
+    mine = ExceptionGroup("mine", [KeyError()])
+
+    async def open_it() -> Transport:
+        await anyio.lowlevel.checkpoint()
+        raise mine
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with Connecting(open_it):
+            pytest.fail("the body may not begin")
+    assert caught.value is mine
