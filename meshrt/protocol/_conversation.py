@@ -5,7 +5,7 @@ the user said come late and out of order, and ``response.done`` is not the last 
 The same events in the same order always give the same state.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, Final, final
 
@@ -27,6 +27,7 @@ from ..events import (
     RateLimit,
     RateLimitsUpdated,
     Response,
+    ResponseContentPartDone,
     ResponseCreated,
     ResponseDone,
     ResponseOutputAudioDelta,
@@ -45,27 +46,13 @@ from ..events import (
 )
 from ._codec import AnyEvent
 from ._fields import bytes_per_ms, field_of
+from ._items import GrowingItem, Items
 from ._misfits import class_meant, response_of
 from ._records import ConversationSnapshot, ItemRecord, ResponseRecord, UsageTotals
 from ._usage import with_response, with_transcription
 
 _Delta = ResponseOutputTextDelta | ResponseOutputAudioTranscriptDelta
-
-
-@attrs.define(eq=False)
-class _Item:
-    """An item that grows."""
-
-    id: str
-    item: Item | None = None
-    response_id: str | None = None
-    parts: dict[int, str] = attrs.Factory(dict)
-    audio_bytes: int = 0
-    audio_bytes_per_ms: float = bytes_per_ms(None)
-    audio_index: int = 0
-    audio: bytearray = attrs.Factory(bytearray)
-    truncated_ms: int | None = None
-    done: bool = False
+_Whole = ResponseOutputTextDone | ResponseOutputAudioTranscriptDone | ResponseContentPartDone
 
 
 @final
@@ -82,9 +69,7 @@ class Conversation:
     def __init__(self, *, keep_audio: bool = False) -> None:
         self._keep_audio = keep_audio
         self._session: Session | None = None
-        self._items: dict[str, _Item] = {}
-        self._order: list[str] = []
-        self._deleted: set[str] = set()
+        self._items = Items(keep_audio=keep_audio)
         self._responses: dict[str, ResponseRecord] = {}
         self._active: dict[str, None] = {}  # in order; there may be thousands that are over
         self._nameless = 0
@@ -116,7 +101,7 @@ class Conversation:
     @property
     def items(self) -> tuple[ItemRecord, ...]:
         """The items, in order."""
-        return tuple(self._record(self._items[item_id]) for item_id in self._order)
+        return self._items.records()
 
     @property
     def responses(self) -> tuple[ResponseRecord, ...]:
@@ -150,8 +135,7 @@ class Conversation:
 
     def item(self, item_id: str) -> ItemRecord | None:
         """Return one item; ``None`` if there is none of this id."""
-        found = self._items.get(item_id)
-        return None if found is None else self._record(found)
+        return self._items.record(item_id) if item_id in self._items else None
 
     def response(self, response_id: str) -> ResponseRecord | None:
         """Return one response; ``None`` if there is none of this id."""
@@ -166,6 +150,7 @@ class Conversation:
             usage=self.usage,
             rate_limits=self.rate_limits,
             speaking=self._speaking,
+            last_response_id=self._last_ended,
         )
 
     def apply(self, event: AnyEvent) -> None:
@@ -179,48 +164,37 @@ class Conversation:
 
     def _add(self, event: ConversationItemAdded | ConversationItemCreated) -> None:
         item_id = field_of(event.item, "id")
-        if not isinstance(item_id, str):
-            return
-        self._deleted.discard(item_id)  # an id may be used again
-        self._describe(self._get(item_id), event.item)
-        if item_id not in self._order:
-            self._order.insert(self._place_after(event.previous_item_id), item_id)
+        if isinstance(item_id, str):
+            self._items.add(item_id, event.item, event.previous_item_id)
 
-    def _place_after(self, previous: object) -> int:
-        if previous is None:
-            return 0
-        if previous in self._order:
-            return self._order.index(str(previous)) + 1
-        return len(self._order)
-
-    def _complete(self, event: ConversationItemDone | ConversationItemRetrieved) -> None:
+    def _complete(self, event: ConversationItemDone) -> None:
         item_id = field_of(event.item, "id")
-        if not isinstance(item_id, str):
-            return
-        found = self._get(item_id)
-        self._describe(found, event.item)
-        # One that was asked for may still grow.
-        found.done = found.done or isinstance(event, ConversationItemDone)
-        # Only `.added` is to be trusted with the order; this is for servers that never send it.
-        if item_id not in self._order and item_id not in self._deleted:
-            self._order.append(item_id)
+        if isinstance(item_id, str):
+            self._retrieve(event)
+            self._items.get(item_id).done = True
+
+    def _retrieve(self, event: ConversationItemDone | ConversationItemRetrieved) -> None:
+        item_id = field_of(event.item, "id")
+        if isinstance(item_id, str):
+            self._items.describe(self._items.get(item_id), event.item)
+            self._items.append(item_id)
 
     def _delete(self, event: ConversationItemDeleted) -> None:
-        self._items.pop(event.item_id, None)
-        self._deleted.add(event.item_id)
-        if event.item_id in self._order:
-            self._order.remove(event.item_id)
+        self._items.delete(event.item_id)
 
     def _truncate(self, event: ConversationItemTruncated) -> None:
-        self._get(event.item_id).truncated_ms = event.audio_end_ms
+        self._items.get(event.item_id).truncated_ms = event.audio_end_ms
 
     def _hear_more(self, event: ConversationItemInputAudioTranscriptionDelta) -> None:
         index = event.content_index if isinstance(event.content_index, int) else 0
-        parts = self._get(event.item_id).parts
-        parts[index] = parts.get(index, "") + (event.delta or "")
+        found = self._items.get(event.item_id)
+        if index not in found.transcribed:  # a straggler says nothing that is not in the whole
+            found.say(index, event.delta or "")
 
     def _hear_all(self, event: ConversationItemInputAudioTranscriptionCompleted) -> None:
-        self._get(event.item_id).parts[event.content_index] = event.transcript
+        found = self._items.get(event.item_id)
+        found.say_all(event.content_index, event.transcript)
+        found.transcribed.add(event.content_index)
         if event.usage:  # by item, since there are servers that say it again
             self._transcriptions[event.item_id, event.content_index] = event.usage
 
@@ -254,10 +228,12 @@ class Conversation:
         if not isinstance(response.id, str):
             self._end_a_nameless(response)
             return
-        before = self._responses.get(response.id) or self._beginning(response.id)
-        if before.status != "in_progress":
+        if response.id not in self._responses:
+            self._keep(self._beginning(response.id))
+        if self._is_over(response.id):
             return
-        ended = _as_said(before, response)
+        self._complete_output(response.id, response.output or ())
+        ended = _as_said(self._responses[response.id], response)
         if ended.status == "in_progress":  # a clone that does not say how it ended
             ended = attrs.evolve(ended, status="completed")
         self._keep(ended)
@@ -292,33 +268,51 @@ class Conversation:
             self._active[record.id] = None
         else:
             self._active.pop(record.id, None)
+        for item_id in record.item_ids:
+            self._place(record, item_id)
 
-    def _open_item(self, event: ResponseOutputItemAdded) -> None:
+    def _place(self, record: ResponseRecord, item_id: str) -> None:
+        """Give an item of a response a place, if it has none, and belongs there."""
+        if record.in_conversation:
+            self._items.append(item_id)
+        else:
+            self._items.displace(item_id)
+
+    def _open_item(self, event: ResponseOutputItemAdded | ResponseOutputItemDone) -> None:
         item_id = field_of(event.item, "id")
         if isinstance(item_id, str) and not self._is_over(event.response_id):
-            self._describe(self._made(event.response_id, item_id), event.item)
+            made = self._made(event.response_id, item_id)
+            self._items.describe(made, event.item)
+            made.done = made.done or isinstance(event, ResponseOutputItemDone)
 
-    def _close_item(self, event: ResponseOutputItemDone) -> None:
-        self._open_item(
-            ResponseOutputItemAdded(
-                response_id=event.response_id, output_index=event.output_index, item=event.item
-            )
-        )
+    def _complete_output(self, response_id: str, output: Sequence[Item]) -> None:
+        """Take what a response says of its items at its end: it may be the only word of them."""
+        for item in output:
+            item_id = field_of(item, "id")
+            if isinstance(item_id, str):
+                made = self._made(response_id, item_id)
+                if not made.done:
+                    self._items.describe(made, item)
+                made.done = True
 
     def _grow_text(self, event: _Delta) -> None:
-        if self._is_over(event.response_id):
-            return
-        parts = self._made(event.response_id, event.item_id).parts
-        parts[event.content_index] = parts.get(event.content_index, "") + event.delta
+        if not self._is_over(event.response_id):
+            self._made(event.response_id, event.item_id).say(event.content_index, event.delta)
 
     def _finish_text(self, event: ResponseOutputTextDone) -> None:
-        if not self._is_over(event.response_id):
-            self._made(event.response_id, event.item_id).parts[event.content_index] = event.text
+        self._say_all(event, event.text)
 
     def _finish_transcript(self, event: ResponseOutputAudioTranscriptDone) -> None:
+        self._say_all(event, event.transcript)
+
+    def _finish_part(self, event: ResponseContentPartDone) -> None:
+        whole = field_of(event.part, "text") or field_of(event.part, "transcript")
+        if isinstance(whole, str) and whole:
+            self._say_all(event, whole)
+
+    def _say_all(self, event: _Whole, whole: str) -> None:
         if not self._is_over(event.response_id):
-            made = self._made(event.response_id, event.item_id)
-            made.parts[event.content_index] = event.transcript
+            self._made(event.response_id, event.item_id).say_all(event.content_index, whole)
 
     def _grow_audio(self, event: ResponseOutputAudioDelta) -> None:
         if self._is_over(event.response_id):
@@ -348,54 +342,26 @@ class Conversation:
         return response is not None and response.status != "in_progress"
 
     def _beginning(self, response_id: str) -> ResponseRecord:
-        made = [item.id for item in self._items.values() if item.response_id == response_id]
         return ResponseRecord(
             id=response_id,
             status="in_progress",
             details=None,
             in_conversation=True,
             metadata=None,
-            item_ids=tuple(made),
+            item_ids=self._items.made_by(response_id),
         )
 
-    def _get(self, item_id: str) -> _Item:
-        """Return an item; if it was deleted, one to throw away with what still comes of it."""
-        if item_id in self._deleted:
-            return _Item(item_id)
-        return self._items.get(item_id) or self._items.setdefault(item_id, _Item(item_id))
-
-    def _made(self, response_id: str, item_id: str) -> _Item:
+    def _made(self, response_id: str, item_id: str) -> GrowingItem:
         """Return an item that a response makes, and note that it does."""
-        made = self._get(item_id)
+        made = self._items.get(item_id)
         if made.response_id is None:
             made.response_id = response_id
             response = self._responses.get(response_id)
             if response is not None and item_id not in response.item_ids:
                 ids = (*response.item_ids, item_id)
                 self._responses[response_id] = attrs.evolve(response, item_ids=ids)
+                self._place(response, item_id)
         return made
-
-    def _describe(self, found: _Item, item: Item) -> None:
-        """Keep the server's description; what it says of the text, it says in full."""
-        found.item = item
-        content = field_of(item, "content")
-        for index, part in enumerate(content if isinstance(content, list | tuple) else ()):
-            text = field_of(part, "text") or field_of(part, "transcript")
-            if isinstance(text, str) and text:  # empty is not yet there, or was truncated
-                found.parts[index] = text
-
-    def _record(self, found: _Item) -> ItemRecord:
-        return ItemRecord(
-            id=found.id,
-            item=found.item,
-            response_id=found.response_id,
-            parts=dict(found.parts),
-            audio_ms=found.audio_bytes / found.audio_bytes_per_ms,
-            audio_index=found.audio_index,
-            audio=bytes(found.audio),
-            truncated_ms=found.truncated_ms,
-            done=found.done,
-        )
 
     def _output_bytes_per_ms(self, response_id: str) -> float:
         output = field_of(field_of(self._session, "audio"), "output")
@@ -422,7 +388,7 @@ _FOLDS: Final[Mapping[type[Any], Callable[[Conversation, Any], None]]] = {
     ConversationItemAdded: Conversation._add,
     ConversationItemCreated: Conversation._add,
     ConversationItemDone: Conversation._complete,
-    ConversationItemRetrieved: Conversation._complete,
+    ConversationItemRetrieved: Conversation._retrieve,
     ConversationItemDeleted: Conversation._delete,
     ConversationItemTruncated: Conversation._truncate,
     ConversationItemInputAudioTranscriptionDelta: Conversation._hear_more,
@@ -430,12 +396,13 @@ _FOLDS: Final[Mapping[type[Any], Callable[[Conversation, Any], None]]] = {
     ResponseCreated: Conversation._begin,
     ResponseDone: Conversation._end,
     ResponseOutputItemAdded: Conversation._open_item,
-    ResponseOutputItemDone: Conversation._close_item,
+    ResponseOutputItemDone: Conversation._open_item,
     ResponseOutputTextDelta: Conversation._grow_text,
     ResponseOutputTextDone: Conversation._finish_text,
     ResponseOutputAudioDelta: Conversation._grow_audio,
     ResponseOutputAudioTranscriptDelta: Conversation._grow_text,
     ResponseOutputAudioTranscriptDone: Conversation._finish_transcript,
+    ResponseContentPartDone: Conversation._finish_part,
     RateLimitsUpdated: Conversation._limit,
     InputAudioBufferSpeechStarted: Conversation._speech_started,
     InputAudioBufferSpeechStopped: Conversation._speech_stopped,

@@ -113,3 +113,5 @@ class ConversationSnapshot:
     """What is left, by the limit's name."""
     speaking: bool
     """Whether the server hears the user speak."""
+    last_response_id: str | None
+    """The response that ended last; ``None`` if none has."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
+from time import perf_counter
 from typing import Any
 
 import attrs
@@ -574,6 +575,28 @@ def test_an_id_that_is_counted_is_nobodys_yet() -> None:
         protocol.send({"type": "response.create", "event_id": f"event_{number}"})
     assert protocol.respond(event_id="event_5") is None
     assert [protocol.make_id(), protocol.make_id()] == ["event_3", "event_6"]
+
+
+@pytest.mark.parametrize("item_id", [UNSET, "ours"])
+def test_many_commands_take_no_longer_for_each(item_id: Any) -> None:
+    def once(many: int) -> float:
+        ledger = Acknowledgements()
+        start = perf_counter()
+        for number in range(many):
+            item = {"type": "message", "role": "user", "id": item_id and f"ours {number}"}
+            ledger.sent(
+                {"type": "conversation.item.create", "event_id": str(number), "item": item}
+            )
+        for number in range(many):
+            ledger.saw(committed(f"u {number}"))
+            assert ledger.saw(added(f"u {number}")) is None
+        for number in reversed(range(many)):
+            assert ledger.saw(added(f"ours {number}")) is not None
+        assert ledger.outstanding == ()
+        return perf_counter() - start
+
+    # 8 times as many take 8 times as long, and not 64 times; with room for a busy machine.
+    assert min(once(4000) for _ in range(3)) < 32 * max(min(once(500) for _ in range(3)), 0.005)
 
 
 # --- those that nobody waits for

@@ -109,6 +109,8 @@ class Book:
     bytes: dict[str, int] = attrs.Factory(dict)
     cut: dict[str, int] = attrs.Factory(dict)
     whole: set[str] = attrs.Factory(set)
+    loose: set[str] = attrs.Factory(set)
+    transcribed: set[str] = attrs.Factory(set)
     made_by: dict[str, str] = attrs.Factory(dict)
     running: dict[str, bool] = attrs.Factory(dict)
     over: dict[str, str] = attrs.Factory(dict)
@@ -129,12 +131,16 @@ class Book:
                 self.state, self.session = State.OPEN, new
             case ConversationItemAdded(item=item, previous_item_id=previous):
                 self.deleted.discard(item.id)
+                if item.id in self.loose:
+                    self.loose.discard(item.id)
+                    self.order.remove(item.id)
                 at = 0 if previous is None else self.order.index(previous) + 1
                 self.order.insert(at, item.id)
             case ConversationItemDeleted(item_id=item_id):
                 self.order.remove(item_id)
                 self.deleted.add(item_id)
-                self.whole.discard(item_id)
+                for noted in (self.whole, self.loose, self.transcribed):
+                    noted.discard(item_id)
                 for kept in (self.text, self.bytes, self.cut, self.made_by):
                     kept.pop(item_id, None)
             case ConversationItemDone(item=item) if item.id not in self.deleted:
@@ -151,9 +157,11 @@ class Book:
     def server_heard(self, event: AnyEvent) -> None:
         match event:
             case HeardDelta(item_id=item_id, delta=str(more)):
-                self.add(item_id, more)
+                if item_id not in self.transcribed:
+                    self.add(item_id, more)
             case Heard(item_id=item_id, transcript=whole) if item_id not in self.deleted:
                 self.text[item_id] = whole
+                self.transcribed.add(item_id)
             case InputAudioBufferSpeechStarted() | InputAudioBufferSpeechStopped():
                 self.speaking = isinstance(event, InputAudioBufferSpeechStarted)
 
@@ -181,7 +189,11 @@ class Book:
         """Tell whether a response still makes an item, and note that it does."""
         if response_id in self.over or item_id in self.deleted:
             return False
-        self.made_by.setdefault(item_id, response_id)
+        if item_id not in self.made_by:
+            self.made_by[item_id] = response_id
+            if self.running.get(response_id) and item_id not in self.order:
+                self.order.append(item_id)
+                self.loose.add(item_id)
         return True
 
     def a_response_ended(self, event: AnyEvent) -> None:
@@ -475,7 +487,8 @@ class Sides(RuleBasedStateMachine):
         return [Error(error=ErrorDetails(event_id=command.event_id), **mark)]
 
     def additions(self, item: Any) -> list[Any]:
-        previous = [None, *self.books["server"].order][-1]
+        others = [each for each in self.books["server"].order if each != item.id]
+        previous = [None, *others][-1]
         return [
             ConversationItemAdded(item=item, previous_item_id=previous),
             ConversationItemDone(item=item, previous_item_id=None),
