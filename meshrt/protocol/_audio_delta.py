@@ -12,6 +12,7 @@ import msgspec
 import pybase64
 
 from ..events import BETA_NAMES, ResponseOutputAudioDelta
+from ._checks import depth_problem
 
 _KEY: Final = '"delta"'
 _NAMES: Final = frozenset(
@@ -43,7 +44,7 @@ def read_audio_delta(text: str) -> ResponseOutputAudioDelta | None:
     rest = f"{text[:start]}{_PLACEHOLDER}{text[end:]}"
     # One such key and no escapes: the string that was cut out is the event's own, or another
     # object's, and then the event has none and does not fit its class.
-    if rest.count(_KEY) != 1 or "\\" in rest:
+    if rest.count(_KEY) != 1 or "\\" in rest or depth_problem(rest):
         return None
     return _read(rest, text[start:end])
 

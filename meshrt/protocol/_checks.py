@@ -1,7 +1,9 @@
 """What we refuse to send, and what we only warn of: strict where certain, mild where it grows."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import Any, Final
 
 from ..errors import LocalProtocolError
@@ -10,8 +12,12 @@ MAX_APPEND_BYTES: Final = 15 * 2**20
 """Audio in one append, in bytes: the documented limit of the server."""
 MAX_EVENT_ID: Final = 512
 """Characters of an ``event_id``: the one constraint that the specification puts on it."""
-_MAX_DEPTH: Final = 100  # deeper than any object of this wire, and far from Python's own limit
-_MAX_INT_BITS: Final = 14_000  # Python writes no more than 4300 digits, which are 14 284 bits
+MAX_DEPTH: Final = 100
+"""Objects and lists inside one another, in both directions: deeper than any object of this wire,
+and far from Python's own limit, which depends on who calls."""
+_SMALL_INT_BITS: Final = 1000  # Python writes these, whatever its limit is set to
+_NO_BRACKETS: Final = re.compile(r"""[^][{}"]+|"[^"\\]*(?:\\.[^"\\]*)*"|\"""", re.DOTALL)
+_STEPS: Final = {"{": 1, "[": 1, "}": -1, "]": -1}
 
 _GA_TWINS: Final = {
     "session.update": {
@@ -42,6 +48,15 @@ _BODY: Final = {"session.update": "session", "response.create": "response"}
 def json_problem(value: object) -> str | None:
     """Say what in a value is not JSON, with its path; ``None`` if all of it is."""
     return next(_json_problems(value, "$", 0), None)
+
+
+def depth_problem(text: str) -> str | None:
+    """Say that a JSON text is nested too deep; ``None`` if it is not."""
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return None
+    brackets = _NO_BRACKETS.sub("", text)
+    deepest = max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
+    return None if deepest <= MAX_DEPTH else f"it is nested deeper than {MAX_DEPTH} levels"
 
 
 def beta_problem(mapping: Mapping[str, Any]) -> str | None:
@@ -113,6 +128,14 @@ def event_id_problem(event_id: object) -> str | None:
     return f"an event_id is text of 1 to {MAX_EVENT_ID} characters"
 
 
+def _is_written(number: int) -> bool:
+    """Tell whether Python writes so many digits; it reads no more either."""
+    try:
+        return bool(str(number))
+    except ValueError:
+        return False
+
+
 def _hint(value: object) -> str:
     """Say what to write where a typed value stands in a mapping."""
     if not hasattr(value, "__attrs_attrs__"):
@@ -129,15 +152,15 @@ def _advice(name: str, twin: str | None) -> str:
 
 
 def _json_problems(value: object, path: str, depth: int) -> Iterator[str]:
-    if depth > _MAX_DEPTH:
-        yield f"it is nested deeper than {_MAX_DEPTH} levels at {path[:80]}"
+    if not isinstance(value, Mapping | list | tuple):
+        yield from _scalar_problems(value, path)
+    elif depth >= MAX_DEPTH:
+        yield f"it is nested deeper than {MAX_DEPTH} levels at {path[:80]}"
     elif isinstance(value, Mapping):
         yield from _mapping_problems(value, path, depth)
-    elif isinstance(value, list | tuple):
+    else:
         for index, item in enumerate(value):
             yield from _json_problems(item, f"{path}[{index}]", depth + 1)
-    else:
-        yield from _scalar_problems(value, path)
 
 
 def _mapping_problems(value: Mapping[Any, Any], path: str, depth: int) -> Iterator[str]:
@@ -157,7 +180,7 @@ def _scalar_problems(value: object, path: str) -> Iterator[str]:
         if not math.isfinite(value):
             yield f"{value} at {path} is not a JSON number"
     elif isinstance(value, int):
-        if value.bit_length() > _MAX_INT_BITS:
+        if value.bit_length() > _SMALL_INT_BITS and not _is_written(value):
             yield f"the integer at {path} has more digits than any server reads"
     elif value is not None:
         yield f"{type(value).__name__} at {path} is not JSON{_hint(value)}"

@@ -11,7 +11,7 @@ from ..events import Event, UnknownEvent, class_of
 from ..events._base import remember_source
 from ..events._plan import mapping_of, reader_of
 from ._audio_delta import read_audio_delta
-from ._checks import json_problem
+from ._checks import depth_problem, json_problem
 
 AnyEvent: TypeAlias = Event | UnknownEvent
 
@@ -44,7 +44,9 @@ _encoder = msgspec.json.Encoder(enc_hook=_plain)
 _encoder_in_order = msgspec.json.Encoder(enc_hook=_plain, order="sorted")
 
 
-def decode(text: str | bytes, *, keep_audio_text: bool = False) -> AnyEvent:
+def decode(
+    text: str | bytes | bytearray | memoryview, *, keep_audio_text: bool = False
+) -> AnyEvent:
     """Read one event, of either direction, from JSON text.
 
     A JSON object with a string ``type`` is an event. One whose type is unknown, or that does not
@@ -52,16 +54,19 @@ def decode(text: str | bytes, *, keep_audio_text: bool = False) -> AnyEvent:
     the ``problem`` and its path. Beta names give the class of their GA twin.
 
     Args:
-        text: One message of the wire, as text or as its UTF-8 bytes.
+        text: One message of the wire, as text or as its UTF-8 bytes, in whatever holds bytes.
         keep_audio_text: Whether events with audio keep their text too, for ``data``: it is larger
             than everything else together.
+
+    What is decoded can be encoded: both refuse what is nested deeper than 100 levels, and numbers
+    of more digits than Python reads and writes.
 
     Raises:
         RemoteProtocolError: It is not a JSON object with a string ``type``. No other error is
             raised, whatever the text: any other one is a bug.
     """
-    if isinstance(text, bytes):
-        text = _text_of(text)
+    # A class of somebody's own that is text is text: msgspec wants the plain one.
+    text = str.__str__(text) if isinstance(text, str) else _text_of(bytes(text))
     event: AnyEvent = read_audio_delta(text) or read_event(text)
     if isinstance(event, Event) and (keep_audio_text or event.type not in _AUDIO):
         remember_source(event, text)
@@ -71,6 +76,7 @@ def decode(text: str | bytes, *, keep_audio_text: bool = False) -> AnyEvent:
 def read_event(text: str) -> AnyEvent:
     """Read one event in the general way, without its text; see :func:`decode`."""
     wire_name = _type_of(text)
+    _check_depth(text)
     cls = class_of(wire_name)
     if cls is None:
         return UnknownEvent(type=wire_name, data=_mapping(text))
@@ -162,6 +168,12 @@ def _type_of(text: str) -> str:
     except _NOT_JSON as error:
         problem = _not_json(error)
     raise problem
+
+
+def _check_depth(text: str) -> None:
+    problem = depth_problem(text)
+    if problem:
+        raise _not_json(ValueError(problem))
 
 
 def _mapping(text: str) -> dict[str, Any]:

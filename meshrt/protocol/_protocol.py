@@ -202,7 +202,7 @@ class RealtimeProtocol:
         """
         return tuple(self._turns.cancel(response_id))
 
-    def receive_text(self, text: str | bytes | None) -> None:
+    def receive_text(self, text: str | bytes | bytearray | memoryview | None) -> None:
         """Take one message of the other side, or ``None`` for the end of the transport.
 
         What it means is in :meth:`events`. As a server, a message that is not of this wire is
@@ -210,7 +210,7 @@ class RealtimeProtocol:
 
         Args:
             text: A text message as ``str``; a binary message, which this wire does not have, as
-                ``bytes``; ``None`` for the end.
+                ``bytes`` or what else holds bytes; ``None`` for the end.
 
         Raises:
             RemoteProtocolError: As a client: the server sent something that is not of this wire.
@@ -227,7 +227,7 @@ class RealtimeProtocol:
                 self._step(Step.VIOLATION)
                 self._fail_all(str(error))
                 raise
-            return self._object(error, binary=isinstance(text, bytes))
+            return self._object(error, binary=not isinstance(text, str))
         self._step(step_of(event.type, from_server=self.role == "client"))
         self._received(event)
         return None
@@ -300,8 +300,8 @@ class RealtimeProtocol:
                 f"the session is {self._state.value}: nothing more can be received in it"
             )
 
-    def _read(self, text: str | bytes) -> AnyEvent:
-        if isinstance(text, bytes):
+    def _read(self, text: str | bytes | bytearray | memoryview) -> AnyEvent:
+        if not isinstance(text, str):
             raise RemoteProtocolError(
                 "the other side sent a binary message; this wire has audio as base64 in text",
                 close_code=_CLOSE_UNSUPPORTED_DATA,

@@ -137,8 +137,8 @@ def test_what_is_not_json_is_refused_inside_a_typed_event_as_well() -> None:
 
 
 def test_nesting_is_allowed_down_to_a_hundred_levels() -> None:
-    encode({"type": "x", "x": nested(MAX_DEPTH)})
-    for depth in (MAX_DEPTH + 1, MAX_DEPTH + 500, 100_000):
+    encode({"type": "x", "x": nested(MAX_DEPTH - 1)})
+    for depth in (MAX_DEPTH, MAX_DEPTH + 1, MAX_DEPTH + 500, 100_000):
         with pytest.raises(LocalProtocolError, match="nested deeper than 100 levels"):
             encode({"type": "x", "x": nested(depth)})
 

@@ -2,13 +2,18 @@
 
 import json
 import tracemalloc
-from bisect import bisect
-from functools import partial
+from typing import Any
 
 import pytest
 
 from meshrt.errors import LocalProtocolError, RemoteProtocolError
-from meshrt.events import Event, InputAudioBufferAppend, InputAudioBufferCleared, UnknownEvent
+from meshrt.events import (
+    Event,
+    InputAudioBufferAppend,
+    InputAudioBufferCleared,
+    ResponseOutputAudioDelta,
+    UnknownEvent,
+)
 from meshrt.protocol import RealtimeProtocol, State, decode, encode
 
 KNOWN = '{"type":"input_audio_buffer.cleared","x":%s}'
@@ -128,36 +133,51 @@ def test_an_integer_beyond_64_bits_is_kept_to_the_digit(place: str) -> None:
     assert decode(text).data == json.loads(text)
 
 
-def is_too_deep(place: str, depth: int) -> bool:
-    """Decode arrays in arrays, and use what comes of it if anything does."""
-    try:
-        event = decode(place.replace("%s", "[" * depth + "]" * depth))
-    except RemoteProtocolError:
-        return True
-    assert isinstance(event.data, dict)
-    return False
+def nested(place: str, depth: int) -> str:
+    """Return a text in which that many arrays and objects are inside one another."""
+    depth -= place.count("{")
+    return place.replace("%s", '[{"]":"[{"},' * (depth - 1) + "[]" + "]" * (depth - 1))
 
 
-# The same text is read several times, each time a few Python frames further down; how deep is too
-# deep depends on the version of Python.
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_no_depth_is_just_deep_enough_to_raise_something_else(place: str) -> None:
-    depths = range(1, 100_000)
-    limit = bisect(depths, False, key=partial(is_too_deep, place))
-    assert limit > 100
-    near = {is_too_deep(place, depth) for depth in range(limit - 60, limit + 60)}
-    assert near == {True, False}
+def test_a_hundred_levels_are_read_and_no_more_wherever_they_are(place: str) -> None:
+    for depth in (2, 99, 100):
+        event = decode(nested(place, depth))
+        assert decode(encode(event)) == event
+        assert event.data == json.loads(nested(place, depth))
+    for depth in (101, 102, 300, 1000, 50_000):
+        refused(nested(place, depth))
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_brackets_are_counted_where_they_are_brackets(place: str) -> None:
+    for text in (
+        json.dumps("[{" * 200),
+        json.dumps('"' + "\\" * 3 + "[" * 200),
+        "[" + "{}," * 200 + "[]]",
+    ):
+        event = decode(place.replace("%s", text))
+        assert event.data == json.loads(place.replace("%s", text))
+
+
+def test_audio_with_something_deep_beside_it_is_read_as_all_else() -> None:
+    place = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
+    event = ResponseOutputAudioDelta(delta=b"\0\0", **place)  # type: ignore[arg-type]
+    text = encode(event)[:-1] + ',"x":%s}'
+    assert decode(text.replace("%s", "[" * 99 + "]" * 99)) == event
+    refused(text.replace("%s", "[" * 100 + "]" * 100))
 
 
 @pytest.mark.parametrize("place", [KNOWN, IN_MAPPING, UNKNOWN])
-def test_what_was_read_is_sent_again_unless_it_is_deep(place: str) -> None:
-    for depth in (1, 97, 102, 500):
-        event = decode(place.replace("%s", "[" * depth + "]" * depth))
-        if depth < 100 or place is KNOWN:
-            assert decode(encode(event)) == event
-        else:
-            with pytest.raises(LocalProtocolError, match="nested deeper than 100 levels"):
-                encode(event)
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_number_that_is_read_is_sent_again(place: str, sign: str) -> None:
+    for digits in (4250, 4300):
+        text = place.replace("%s", (sign + "9" * digits)[:4300])
+        event = decode(text)
+        assert decode(encode(event)) == event
+        assert event.data == json.loads(text)
+    with pytest.raises(LocalProtocolError, match="has more digits than any server reads"):
+        encode({"type": "x", "x": 10**4300})
 
 
 def test_of_a_name_that_is_there_twice_the_last_value_counts() -> None:
@@ -206,6 +226,44 @@ def test_audio_of_12_mib_is_decoded_whole() -> None:
 def test_a_million_small_values_are_read() -> None:
     event = decode(UNKNOWN.replace("%s", "[" + "{}," * 999_999 + "{}]"))
     assert len(event.data["x"]) == 1_000_000
+
+
+IN_BYTES = [bytes, bytearray, memoryview]
+
+
+@pytest.mark.parametrize("kind", IN_BYTES)
+def test_whatever_holds_bytes_is_read_as_bytes(kind: Any) -> None:
+    text = UNKNOWN.replace("%s", '"é"')
+    assert decode(kind(text.encode())) == decode(text)
+    assert decode(memoryview(b"".join(bytes([b, 0]) for b in text.encode()))[::2]) == decode(text)
+    for data in (b"[]", b"\xff", b""):
+        refused(kind(data))
+
+
+@pytest.mark.parametrize("kind", IN_BYTES)
+def test_whatever_holds_bytes_is_a_binary_message(kind: Any) -> None:
+    data = kind(UNKNOWN.replace("%s", "1").encode())
+    client, server = RealtimeProtocol("client"), RealtimeProtocol("server")
+    with pytest.raises(RemoteProtocolError, match="sent a binary message") as info:
+        client.receive_text(data)
+    assert (info.value.close_code, client.state) == (1003, State.FAILED)
+    server.receive_text(data)
+    (answer,) = map(decode, server.to_send())
+    assert answer.data["error"]["code"] == "invalid_event"
+
+
+def test_a_class_of_text_is_text() -> None:
+    class Text(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return "something else"
+
+    text = Text(KNOWN.replace("%s", "1"))
+    assert decode(text).data == json.loads(KNOWN.replace("%s", "1"))
+    client = RealtimeProtocol("client")
+    client.receive_text(text)
+    assert client.events() == [InputAudioBufferCleared()]
 
 
 @pytest.mark.parametrize(
