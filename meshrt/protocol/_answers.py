@@ -116,7 +116,7 @@ class Failed:
     Attributes:
         type: The command's wire name.
         event_id: The command's id.
-        reason: Why the session ended.
+        reason: Why: how the session ended, or that it was withdrawn.
         abandoned: Whether nobody waits for it any longer.
     """
 

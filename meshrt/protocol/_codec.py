@@ -79,11 +79,11 @@ def read_event(text: str) -> AnyEvent:
     _check_depth(text)
     cls = class_of(wire_name)
     if cls is None:
-        return UnknownEvent(type=wire_name, data=_mapping(text))
+        return UnknownEvent(type=wire_name, data=decode_object(text))
     try:
         return cast("Event", reader_of(cls)(text))
     except msgspec.ValidationError as error:
-        return UnknownEvent(type=wire_name, data=_mapping(text), problem=str(error))
+        return UnknownEvent(type=wire_name, data=decode_object(text), problem=str(error))
     except _NOT_JSON as error:
         problem = _not_json(error)
     raise problem
@@ -176,7 +176,8 @@ def _check_depth(text: str) -> None:
         raise _not_json(ValueError(problem))
 
 
-def _mapping(text: str) -> dict[str, Any]:
+def decode_object(text: str) -> dict[str, Any]:
+    """Read the JSON object that an event is; see :func:`decode` for what it raises."""
     try:
         return _object.decode(text)
     except _NOT_JSON as error:

@@ -27,7 +27,7 @@ from ._checks import (
     missing_session_type,
     unknown_fields,
 )
-from ._codec import AnyEvent, as_mapping, encode, encode_append
+from ._codec import AnyEvent, as_mapping, decode_object, encode, encode_append
 from ._conversation import Conversation
 from ._fields import field_of
 
@@ -43,7 +43,8 @@ class Prepared:
         type: Its wire name.
         event_id: Its id.
         text: The text to put on the transport.
-        body: What it is, as a mapping; empty for an append of audio, of which there are many.
+        body: What it is, as a mapping of its own; empty for an append of audio, of which there are
+            many.
         audio_bytes: How much audio it appends, in bytes.
     """
 
@@ -91,7 +92,8 @@ class Outgoing:
             type=mapping["type"],
             event_id=mapping["event_id"],
             text=text,
-            body={} if is_append else mapping,
+            # Read from the text: what was given is somebody's to change until this happens.
+            body={} if is_append else decode_object(text),
             audio_bytes=_size_of(mapping.get("audio")) if is_append else 0,
         )
 

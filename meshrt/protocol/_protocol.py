@@ -105,6 +105,14 @@ class RealtimeProtocol:
         return tuple(response.id for response in self.conversation.active_responses)
 
     @property
+    def pending_responses(self) -> tuple[str, ...]:
+        """The event ids of the responses that have not begun: asked for first, then waiting.
+
+        Those that wait for their turn are not sent yet, and so not among :attr:`outstanding`.
+        """
+        return self._turns.pending
+
+    @property
     def outstanding(self) -> tuple[str, ...]:
         """The ids of our commands that have no answer yet, oldest first."""
         return self._commands.outstanding
@@ -197,9 +205,16 @@ class RealtimeProtocol:
         What was asked for and has no id yet is cancelled when it has: :meth:`to_send` has that
         text. Where nothing runs, nothing is to be sent, since the server would answer an error.
 
+        Who cancels everything wants silence: without an id, the responses that wait for their
+        turn are withdrawn as well, else the next one would begin as soon as this one has ended.
+        They are in :meth:`failed`, so that nobody waits for them. What is asked for after this
+        call is not concerned.
+
         Args:
-            response_id: The response; ``None`` for all that run in the conversation.
+            response_id: The response; ``None`` for all in the conversation.
         """
+        if response_id is None:
+            self._failed += self._turns.fail_all("it was cancelled before its turn came")
         return tuple(self._turns.cancel(response_id))
 
     def receive_text(self, text: str | bytes | bytearray | memoryview | None) -> None:
@@ -254,9 +269,10 @@ class RealtimeProtocol:
         return settled
 
     def failed(self) -> list[Failed]:
-        """Return which of our commands will have no answer, since the session has ended.
+        """Return which of our commands will have no answer, since the last call.
 
-        Responses that waited for their turn are among them.
+        All of them when the session ends, the responses that waited for their turn among them;
+        and those responses alone when :meth:`cancel` withdraws them.
         """
         failed, self._failed = self._failed, []
         return failed

@@ -71,6 +71,12 @@ class Turns:
                 "which waits for its turn; give each event its own, or none"
             )
 
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """The event ids of what was asked for and has no response yet, then of what waits."""
+        asked = (asked.event_id for asked in self._asked if asked.event_id is not None)
+        return (*asked, *self.waiting)
+
     def asked(self, event_id: str | None, *, in_conversation: bool) -> None:
         """Note a ``response.create`` that is sent; one without an id is only seen by a server."""
         self._asked.append(_Asked(event_id, in_conversation))
@@ -87,7 +93,7 @@ class Turns:
         self._waiting = deque(e for e in self._waiting if e.event_id != event_id)
 
     def fail_all(self, reason: str) -> Sequence[Failed]:
-        """Forget the responses that wait for their turn, since it never comes; return them."""
+        """Forget the responses that wait for their turn, for it never comes; return them."""
         waiting, self._waiting = self._waiting, deque()
         return [
             Failed(type=event.type, event_id=str(event.event_id), reason=reason, abandoned=False)

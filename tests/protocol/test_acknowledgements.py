@@ -523,6 +523,25 @@ def test_a_cancel_by_its_id_is_answered_wherever_the_response_is() -> None:
     assert answered(protocol, ended(response_id="outside", conversation_id=None)) == ["2"]
 
 
+def test_what_is_changed_after_it_was_prepared_changes_nothing() -> None:
+    item = {"id": "a", "type": "message", "role": "user", "content": []}
+    params: dict[str, Any] = {"metadata": {"n": "1"}, "conversation": "none"}
+    protocol = client()
+    prepared = [
+        protocol.prepare({"type": "conversation.item.create", "item": item}),
+        protocol.prepare({"type": "response.create", "response": params}),
+    ]
+    item["id"] = "b"
+    params["metadata"]["n"] = "2"
+    params["conversation"] = "auto"
+    for each in prepared:
+        protocol.advance(each)
+        assert json.loads(each.text) == each.body
+    assert protocol.respond() is not None  # what was asked for is outside the conversation
+    assert answered(protocol, added("b"), added("a")) == [None, "1"]
+    assert answered(protocol, created({"n": "2"}), created({"n": "1"})) == [None, "2"]
+
+
 # --- one id, one command
 
 

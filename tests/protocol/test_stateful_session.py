@@ -405,6 +405,10 @@ class Sides(RuleBasedStateMachine):
         ]
         events = self.client.cancel(None if every else one)
         assert [event.response_id for event in events] == expected
+        withdrawn = [failed.type for failed in self.client.failed()]
+        assert withdrawn == ([event.type for event in self.waiting] if every else [])
+        if every:
+            self.waiting.clear()
         for asked in book.asked if every else []:
             asked.cancelled |= asked.inside
         for event in events:
@@ -721,7 +725,10 @@ class Sides(RuleBasedStateMachine):
             assert side.turn_in_flight == bool(book.running or book.asked)
             assert conversation.usage.responses == conversation.usage.input_tokens == book.usage
             assert conversation.speaking == book.speaking
+            waiting = len(self.waiting) if role == "client" else 0
+            assert len(side.pending_responses) == len(book.asked) + waiting
             assert (side.events(), side.settled(), side.to_send()) == ([], [], [])
+            assert side.failed() == []
         assert self.client.outstanding == tuple(self.outstanding)
         assert self.server.outstanding == ()
 

@@ -21,7 +21,14 @@ from meshrt.events import (
     ResponseDone,
     ResponseParams,
 )
-from meshrt.protocol import AnyEvent, Conversation, RealtimeProtocol, decode, encode
+from meshrt.protocol import (
+    AnyEvent,
+    Conversation,
+    Failed,
+    RealtimeProtocol,
+    decode,
+    encode,
+)
 from meshrt.protocol._turns import Turns
 
 OUTSIDE = ResponseParams(conversation="none")
@@ -333,11 +340,49 @@ def test_a_response_without_an_id_can_not_be_cancelled_and_is_no_longer_waited_f
     assert not protocol.turn_in_flight
 
 
+def test_who_cancels_everything_withdraws_what_waits_as_well() -> None:
+    protocol = client(created("r"))
+    assert protocol.respond(event_id="a") is None
+    assert protocol.respond(event_id="b") is None
+    assert protocol.cancel("r") == (ResponseCancel(response_id="r"),)
+    assert (protocol.failed(), protocol.pending_responses) == ([], ("a", "b"))
+    assert protocol.cancel() == (ResponseCancel(response_id="r"),)
+    reason = "it was cancelled before its turn came"
+    assert protocol.failed() == [
+        Failed(type="response.create", event_id=event_id, reason=reason, abandoned=False)
+        for event_id in "ab"
+    ]
+    assert protocol.pending_responses == ()
+    assert protocol.respond(event_id="a") is None  # it is a new one
+    receive(protocol, ended("r"))
+    assert due(protocol) == [ResponseCreate()]
+
+
+def test_what_has_not_begun_is_known_by_its_ids() -> None:
+    protocol = client()
+    ask(protocol, "asked")
+    ask(protocol, "outside", conversation="none")
+    for event_id in ("a", "b"):
+        protocol.respond(event_id=event_id)
+    assert protocol.pending_responses == ("asked", "outside", "a", "b")
+    assert protocol.outstanding == ("asked", "outside")
+    protocol.abandon("a")
+    receive(protocol, created("r"), refusal("outside"))
+    assert protocol.pending_responses == ("b",)
+    receive(protocol, ended("r"))
+    assert protocol.pending_responses == protocol.outstanding == ("b",)
+    receive(protocol, created("s"))
+    assert protocol.pending_responses == ()
+    server = RealtimeProtocol("server")
+    receive(server, ResponseCreate(), ResponseCreate(event_id="a"))
+    assert server.pending_responses == ("a",)
+
+
 def test_the_cancel_goes_out_before_what_waits() -> None:
     protocol = client()
     ask(protocol, "mine")
-    protocol.respond()
     protocol.cancel()
+    protocol.respond()
     receive(protocol, created("r"))
     assert due(protocol) == [ResponseCancel(response_id="r")]
     receive(protocol, ended("r"))
