@@ -1,7 +1,7 @@
 """What one side says: checked before it is sent, so that a mistake is found where it was made."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, final
 
 import attrs
@@ -30,6 +30,7 @@ from ._checks import (
 from ._codec import AnyEvent, as_mapping, decode_object, encode, encode_append
 from ._conversation import Conversation
 from ._fields import field_of
+from ._values import odd_values
 
 _APPEND: Final = InputAudioBufferAppend.type
 _BETA_G711: Final = ("g711_ulaw", "g711_alaw")
@@ -154,17 +155,27 @@ class Outgoing:
     ) -> None:
         """Warn once of each thing that only the server can judge."""
         wire_name = mapping["type"]
-        paths = unknown_fields(mapping, known) if known is not None else iter(("type",))
-        for path in paths:
+        for path, what in _doubts(mapping, known):
             place = f"{wire_name} {path}"
             if place not in self._warned:
                 self._warned.add(place)
                 warnings.warn(
-                    f"meshrt does not know {path} of {wire_name}; it is sent as it is, and the "
-                    "server decides",
+                    f"{what}; it is sent as it is, and the server decides",
                     MeshWarning,
                     stacklevel=6,
                 )
+
+
+def _doubts(
+    mapping: Mapping[str, Any], known: Mapping[str, Any] | None
+) -> Iterator[tuple[str, str]]:
+    """Yield the path and what is to be said of each field and each value that nobody knows."""
+    wire_name = mapping["type"]
+    paths = unknown_fields(mapping, known) if known is not None else iter(("type",))
+    for path in paths:
+        yield path, f"meshrt does not know {path} of {wire_name}"
+    for path, text in odd_values(mapping) if known is not None else ():
+        yield path, f"meshrt does not know the value at {path} of {wire_name}, but only {text}"
 
 
 def _check_id(event_id: object) -> None:

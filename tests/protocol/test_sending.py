@@ -3,6 +3,7 @@
 import base64
 import copy
 import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ from meshrt.events import (
 )
 from meshrt.protocol import MAX_APPEND_BYTES, AnyEvent, RealtimeProtocol, State, encode
 from meshrt.protocol._checks import _GA_TWINS
+from meshrt.protocol._values import KNOWN_VALUES
 from tests.strategies import json_values, names, pcm, texts
 
 # Each field of the beta wire that is elsewhere now, or gone, as the vendor's guide to GA says.
@@ -122,19 +124,68 @@ UNKNOWN_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"type": "never.heard.of"}, "type"),
     ({"type": "never.heard.of", "x": {"y": 1}}, "type"),
 ]  # fmt: skip
-# Nobody but the server knows these words and ranges, or what such mappings may hold.
+# What such mappings hold nobody but the server knows.
 NOT_OURS_TO_JUDGE: list[dict[str, Any]] = [
-    update(output_modalities=["smell"]),
-    update(max_output_tokens=-1),
     update(tools=[{"type": "mcp", "server_label": "s"}]),
-    hear(turn_detection={"type": "new_vad", "x": 1}),
     hear(turn_detection=None),
-    update(audio={"output": {"speed": 99}}),
-    {"type": "session.update", "session": {"type": "new_session", "anything": 1}},
-    create(metadata={"a": {"b": [1]}}),
+    {"type": "session.update", "session": {"type": "realtime", "model": "new", "audio": None}},
     create(conversation="none", input=[{"type": "item_reference", "id": "i"}]),
     {"type": "response.create", "response": None},
     {"type": "conversation.item.create", "item": {"type": "new_item", "x": 1}},
+]
+PAIRS = {str(n): "x" * 512 for n in range(16)}
+# (a field of the body, with the dots of its path), values that are known, values that are not
+WORDS_AND_RANGES: list[tuple[str, str, list[Any], list[Any]]] = [
+    ("session", "type", ["realtime", "transcription", "translation"], ["new_session"]),
+    ("session", "output_modalities", [["audio"], ("text",), None], [["audio", "text"], [], ["x"]]),
+    ("session", "max_output_tokens", [1, 4096, "inf", None], [0, 4097, "infinite"]),
+    ("session", "reasoning.effort", ["minimal", "low", "medium", "high", "xhigh"], ["max"]),
+    ("session", "tool_choice", ["none", "auto", "required"], ["some"]),
+    ("session", "tool_choice.type", ["mcp"], ["custom"]),
+    ("session", "truncation", ["auto", "disabled"], ["never"]),
+    ("session", "truncation.type", [], ["new"]),
+    ("session", "truncation.retention_ratio", [0, 0.5, 1], [-0.1, 1.1]),
+    ("session", "truncation.token_limits.post_instructions", [0, 10**6], [-1]),
+    ("session", "tracing", ["auto", None], ["on"]),
+    ("session", "include.0", ["item.input_audio_transcription.logprobs"], ["everything"]),
+    ("session", "tools.0.type", ["function"], ["custom"]),
+    ("session", "tools.1.require_approval", ["always", "never"], ["sometimes"]),
+    ("session", "tools.1.allowed_callers.0", ["direct", "programmatic"], ["nobody"]),
+    ("session", "audio.input.format.type", ["audio/pcm", "audio/pcmu", "audio/pcma"], ["opus"]),
+    ("session", "audio.input.format.rate", [24_000], [16_000]),
+    ("session", "audio.input.transcription.delay", ["minimal", "xhigh"], ["none"]),
+    ("session", "audio.input.transcription.languages", [["en"]], [[]]),
+    ("session", "audio.input.noise_reduction.type", ["near_field", "far_field"], ["none"]),
+    ("session", "audio.input.turn_detection.type", ["server_vad", "semantic_vad"], ["new_vad"]),
+    ("session", "audio.input.turn_detection.eagerness", ["low", "medium", "auto"], ["none"]),
+    ("session", "audio.input.turn_detection.threshold", [0, 0.5, 1], [-0.5, 1.5]),
+    ("session", "audio.input.turn_detection.idle_timeout_ms", [5000, 30_000], [4999, 30_001]),
+    ("session", "audio.output.format.type", ["audio/pcm", "audio/pcmu", "audio/pcma"], ["opus"]),
+    ("session", "audio.output.format.rate", [24_000], [16_000]),
+    ("session", "audio.output.speed", [0.25, 1, 1.5], [0.2, 1.6]),
+    ("response", "conversation", ["auto", "none", None], ["conv_1"]),
+    ("response", "max_output_tokens", [1, "inf"], [0, 4097]),
+    ("response", "output_modalities", [["text"]], [["audio", "text"]]),
+    ("response", "tool_choice", ["none"], ["some"]),
+    ("response", "reasoning.effort", ["low"], ["none"]),
+    ("response", "audio.output.format.rate", [24_000], [48_000]),
+    ("response", "tools.0.type", ["function"], ["custom"]),
+    ("response", "metadata", [{}, PAIRS, {"k" * 64: ""}],
+     [{**PAIRS, "one": "more"}, {"k" * 65: ""}, {"k": "v" * 513}, {"k": 1}, {"k": {"b": [1]}}]),
+]  # fmt: skip
+# What else has to be there for a field to be one, by the path of the object that it is in.
+BESIDE: dict[str, dict[str, Any]] = {
+    "": {"type": "realtime"},
+    "truncation": {"type": "retention_ratio", "retention_ratio": 0.5},
+    "tool_choice": {"server_label": "s"},
+    "tools.1": {"type": "mcp", "server_label": "s"},
+    "audio.input.format": {"type": "audio/pcm"},
+    "audio.output.format": {"type": "audio/pcm"},
+}
+VALUES = [
+    (body, path, value, value in known)
+    for body, path, known, others in WORDS_AND_RANGES
+    for value in (*known, *others)
 ]
 
 
@@ -229,8 +280,71 @@ def test_a_mapping_is_sent_as_given_and_never_changed(
         assert mapping == before
 
 
+def placed(body: str, path: str, value: Any) -> dict[str, Any]:
+    """Return an event with a value at a path in its body, and with what has to be beside it."""
+    steps = path.split(".")
+    for count in reversed(range(len(steps))):
+        step, beside = steps[count], BESIDE.get(".".join(steps[:count]), {})
+        if step.isdigit():
+            value = [*[{"type": "function"}] * int(step), value]
+        else:
+            value = {**(beside if body == "session" or count else {}), step: value}
+    return {"type": "session.update" if body == "session" else "response.create", body: value}
+
+
+@pytest.mark.parametrize(("body", "path", "value", "is_known"), VALUES, ids=str)
+def test_words_and_ranges_that_are_not_known_warn_once_and_the_server_decides(
+    body: str, path: str, value: Any, is_known: bool
+) -> None:
+    mapping = placed(body, path, value)
+    protocol = RealtimeProtocol("client")
+    if is_known:
+        protocol.send(read_only(mapping))
+        return
+    with pytest.warns(MeshWarning) as caught:
+        text = protocol.send(read_only(mapping))
+    (sentence,) = [str(warning.message) for warning in caught]
+    place = re.sub(r"\.(\d+)", r"[\1]", f"$.{body}.{path}")
+    assert sentence.startswith(
+        f"meshrt does not know the value at {place} of {mapping['type']}, but only "
+    )
+    assert sentence.endswith("; it is sent as it is, and the server decides")
+    assert json.loads(text) == {**json.loads(json.dumps(mapping)), "event_id": "event_1"}
+    protocol.send(mapping)
+    RealtimeProtocol("client").send(mapping, strict=False)
+
+
+def test_each_value_that_is_not_known_has_its_own_warning_in_a_typed_event_too() -> None:
+    output = AudioOutput(speed=3, format=AudioPCM(rate=8000))
+    session = RealtimeSession(audio=AudioConfig(output=output), max_output_tokens=0)
+    with pytest.warns(MeshWarning) as caught:
+        RealtimeProtocol("client").send(SessionUpdate(session=session))
+    paths = [
+        str(warning.message).partition("value at $.session.")[2].split()[0] for warning in caught
+    ]
+    assert paths == ["audio.output.format.rate", "audio.output.speed", "max_output_tokens"]
+    assert all(warning.filename == __file__ for warning in caught)
+
+
+@given(json_values)
+def test_no_value_is_too_odd_to_be_judged_by_the_server(value: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for body, path, *_ in WORDS_AND_RANGES:
+            unknown = {**placed(body, path, value)[body], "type": "new_session"}
+            RealtimeProtocol("client").send({"type": "session.update", "session": unknown})
+
+
+def test_every_field_whose_values_are_known_is_in_the_list_above() -> None:
+    listed = {(body, re.sub(r"\.\d+", "[]", path)) for body, path, *_ in WORDS_AND_RANGES}
+    table = {(body, path) for body, known in KNOWN_VALUES.values() for path in known}
+    assert {path for _, path in table} == {path for _, path in listed}
+    of_sessions = {path for body, path in listed if body == "session"}
+    assert {path for body, path in table if body == "session"} == of_sessions
+
+
 @pytest.mark.parametrize("mapping", NOT_OURS_TO_JUDGE, ids=str)
-def test_words_and_ranges_are_the_servers_to_judge(mapping: dict[str, Any]) -> None:
+def test_what_nobody_knows_the_values_of_is_the_servers_to_judge(mapping: dict[str, Any]) -> None:
     before = copy.deepcopy(mapping)
     text = RealtimeProtocol("client").send(read_only(mapping))
     assert json.loads(text) == {**before, "event_id": "event_1"}
