@@ -34,15 +34,28 @@ class Event:
     def data(self) -> dict[str, Any]:
         """The whole JSON object, unknown fields included, parsed anew at each call.
 
-        For an event that you built, for one with audio unless its text was asked for, and for one
-        with a number beyond Python's in a field that meshrt does not know, it is what would go
-        over the wire.
+        A copy has it too. For an event that you built, or made of another with ``attrs.evolve``,
+        for one with audio unless its text was asked for, and for one with a number beyond
+        Python's in a field that meshrt does not know, it is what would go over the wire.
         """
         try:
             parsed: dict[str, Any] = msgspec.json.decode(self._source)
         except (AttributeError, msgspec.DecodeError, RecursionError):
             return mapping_of(self)
         return parsed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a copy, and what comes out of a pickle, have the same ``data``."""
+        cls: Any = type(self)
+        values = {field.name: getattr(self, field.name) for field in attrs.fields(cls)}
+        return _restored, (cls, values, getattr(self, "_source", None))
+
+
+def _restored(cls: type[Event], values: dict[str, Any], source: str | None) -> Event:
+    event = cls(**values)
+    if source is not None:
+        remember_source(event, source)
+    return event
 
 
 @attrs.frozen(kw_only=True)

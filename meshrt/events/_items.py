@@ -231,7 +231,7 @@ class McpHttpError:
 
     type: ClassVar[str] = "http_error"
     code: Maybe[int] = UNSET
-    """The status."""
+    """The HTTP status code, 400 to 599."""
     message: Maybe[str] = UNSET
     """The sentence."""
 

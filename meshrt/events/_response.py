@@ -59,8 +59,7 @@ class StatusDetails:
     type: Maybe[str] = UNSET
     """The response's status once more."""
     reason: Maybe[str] = UNSET
-    """``"turn_detected"`` or ``"client_cancelled"``; ``"max_output_tokens"`` or
-    ``"content_filter"``."""
+    """``turn_detected``, ``client_cancelled``, ``max_output_tokens`` or ``content_filter``."""
     error: Maybe[ResponseFailure] = UNSET
     """Why it failed."""
 
@@ -70,11 +69,11 @@ class CachedTokensDetails:
     """Cached input tokens by modality."""
 
     text_tokens: Maybe[int] = UNSET
-    """Of text."""
+    """Of text, in tokens."""
     audio_tokens: Maybe[int] = UNSET
-    """Of audio."""
+    """Of audio, in tokens."""
     image_tokens: Maybe[int] = UNSET
-    """Of images."""
+    """Of images, in tokens."""
 
 
 @attrs.frozen(kw_only=True)
@@ -82,13 +81,13 @@ class InputTokenDetails:
     """Input tokens by modality; the cached ones are among them."""
 
     text_tokens: Maybe[int] = UNSET
-    """Of text."""
+    """Of text, in tokens."""
     audio_tokens: Maybe[int] = UNSET
-    """Of audio."""
+    """Of audio, in tokens."""
     image_tokens: Maybe[int] = UNSET
-    """Of images."""
+    """Of images, in tokens."""
     cached_tokens: Maybe[int] = UNSET
-    """How many of all of them came from the cache."""
+    """How many tokens of all of them came from the cache."""
     cached_tokens_details: Maybe[CachedTokensDetails] = UNSET
     """Those by modality."""
 
@@ -98,11 +97,11 @@ class OutputTokenDetails:
     """Output tokens by modality."""
 
     text_tokens: Maybe[int] = UNSET
-    """Of text."""
+    """Of text, in tokens."""
     audio_tokens: Maybe[int] = UNSET
-    """Of audio."""
+    """Of audio, in tokens."""
     reasoning_tokens: Maybe[int] = UNSET
-    """Of thought (seen on the wire, declared nowhere)."""
+    """Of thought, in tokens (seen on the wire, declared nowhere)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -110,7 +109,7 @@ class Usage:
     """What a response used; this is what gets billed."""
 
     total_tokens: Maybe[int] = UNSET
-    """Input and output together."""
+    """Input and output together, in tokens."""
     input_tokens: Maybe[int] = UNSET
     """Tokens read."""
     output_tokens: Maybe[int] = UNSET
@@ -155,7 +154,7 @@ class TranscriptionTokensUsage:
 
     type: ClassVar[str] = "tokens"
     total_tokens: Maybe[int] = UNSET
-    """Input and output together."""
+    """Input and output together, in tokens."""
     input_tokens: Maybe[int] = UNSET
     """Tokens read."""
     output_tokens: Maybe[int] = UNSET

@@ -39,7 +39,7 @@ class RateLimit:
     remaining: Maybe[int] = UNSET
     """How many are left."""
     reset_seconds: Maybe[float] = UNSET
-    """When it starts anew, in seconds."""
+    """When it starts anew, in seconds from now."""
 
 
 @attrs.frozen(kw_only=True)

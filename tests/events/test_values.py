@@ -3,6 +3,7 @@
 import ast
 import copy
 import inspect
+import json
 import pickle
 import re
 from pathlib import Path
@@ -24,6 +25,7 @@ from meshrt.events import (
     Event,
     InputAudio,
     InputAudioBufferAppend,
+    InputAudioBufferCleared,
     InputImage,
     OutputAudio,
     ResponseCreate,
@@ -34,6 +36,7 @@ from meshrt.events import (
     UnknownEvent,
     class_of,
 )
+from meshrt.protocol import decode
 from tests.strategies import EVENTS, VALUES, known_events
 
 EVENT_CLASSES = sorted(EVENTS, key=lambda cls: cls.type)
@@ -261,6 +264,23 @@ def test_an_event_is_equal_to_its_copies_and_to_what_pickle_makes_of_it(event: E
         assert other == event
         assert type(other) is type(event)
         assert other.data == event.data
+
+
+@pytest.mark.parametrize("again", [
+    copy.copy,
+    copy.deepcopy,
+    lambda event: pickle.loads(pickle.dumps(event)),  # noqa: S301
+    lambda event: copy.copy(copy.deepcopy(event)),
+])  # fmt: skip
+def test_a_copy_knows_what_its_class_does_not(again: Any) -> None:
+    text = '{"type":"input_audio_buffer.cleared","event_id":null,"more":{"x":1}}'
+    event = again(decode(text))
+    assert event == InputAudioBufferCleared(event_id=None)
+    assert event.data == json.loads(text)
+    built = again(InputAudioBufferCleared())
+    assert (built.event_id, built.data) == (UNSET, {"type": "input_audio_buffer.cleared"})
+    changed = attrs.evolve(event, event_id="e")
+    assert changed.data == {"type": "input_audio_buffer.cleared", "event_id": "e"}
 
 
 def test_absent_and_null_are_not_the_same() -> None:
