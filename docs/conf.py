@@ -2,12 +2,13 @@
 
 import ast
 import re
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import meshrt
-from meshrt import events
+from meshrt import events, protocol
 
 project = "meshrt"
 author = "meshrt contributors"
@@ -48,13 +49,67 @@ nitpick_ignore_regex = [
 ]
 
 
-def list_classes(app: object, page: str, source: list[str]) -> None:
-    """Describe each class of a module of ``meshrt.events`` where a page says ``[[its name]]``."""
+def list_objects(app: object, page: str, source: list[str]) -> None:
+    """Describe what a page names: ``[[a module of meshrt.events]]``, its unions, or the tables."""
     source[0] = re.sub(r"^\[\[(\w+)\]\]$", _described, source[0], flags=re.MULTILINE)
 
 
 def _described(found: re.Match[str]) -> str:
+    if found[1] in LISTS:
+        return "\n".join(LISTS[found[1]]())
     return "\n".join(_class(node) for node in classes_of(found[1]))
+
+
+def unions() -> Iterator[str]:
+    """Describe each union of ``meshrt.events`` by its members."""
+    for name in events.__all__:
+        members = get_args(getattr(events, name))
+        if members and name != "Maybe":
+            yield f".. py:data:: {name}\n\n   One of {', '.join(map(_reference, members))}.\n"
+
+
+def aliases() -> Iterator[str]:
+    """Describe the types of ``meshrt.protocol`` that have no class."""
+    members = " or ".join(map(_reference, get_args(protocol.AnyEvent)))
+    yield f".. py:data:: AnyEvent\n\n   {members}: whatever goes over the wire.\n"
+    roles = " or ".join(f"``{role!r}``" for role in get_args(protocol.Role))
+    yield f".. py:data:: Role\n\n   {roles}: whom a protocol plays.\n"
+
+
+def tables() -> Iterator[str]:
+    """Describe the tables of ``meshrt.protocol``, row by row."""
+    answers = {
+        f"``{kind}``": " or ".join(map(_reference, rule.answers))
+        for kind, rule in protocol.ACKNOWLEDGEMENTS.items()
+    }
+    refusals = {f"``{code}``": f"``{kind}``" for code, kind in protocol.REFUSALS.items()}
+    steps = {
+        f"{state.name}, {step.value}": then.name
+        for (state, step), then in protocol.TRANSITIONS.items()
+    }
+    yield from _table("ACKNOWLEDGEMENTS", "What answers each command.", answers)
+    yield from _table("REFUSALS", "Errors that only one kind of command meets.", refusals)
+    yield from _table("TRANSITIONS", "State and step, and the state after it.", steps)
+    names = ", ".join(f"``{name}``" for name in sorted(protocol.BETA_FIELDS))
+    yield f".. py:data:: BETA_FIELDS\n\n   What a session no longer has at its top: {names}.\n"
+    most = f"{protocol.MAX_APPEND_BYTES} bytes of audio in one append"
+    yield f".. py:data:: MAX_APPEND_BYTES\n\n   {most}: what the server takes.\n"
+
+
+def _table(name: str, text: str, rows: Mapping[str, str]) -> Iterator[str]:
+    yield f".. py:data:: {name}\n\n   {text}\n"
+    yield from (f"   - {left}: {right}" for left, right in rows.items())
+    yield ""
+
+
+def _reference(member: Any) -> str:
+    """Refer to a class of ours; show what is another's."""
+    if getattr(member, "__name__", None) in events.__all__:
+        return f":class:`~meshrt.events.{member.__name__}`"
+    return "a mapping" if get_origin(member) is Mapping else f"``{member.__name__}``"
+
+
+LISTS = {"unions": unions, "aliases": aliases, "tables": tables}
 
 
 def _class(node: ast.ClassDef) -> str:
@@ -88,4 +143,4 @@ def classes_of(module: str) -> list[ast.ClassDef]:
 
 def setup(app: Any) -> None:
     """Let Sphinx call what is above."""
-    app.connect("source-read", list_classes)
+    app.connect("source-read", list_objects)

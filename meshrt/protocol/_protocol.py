@@ -106,7 +106,7 @@ class RealtimeProtocol:
 
     @property
     def pending_responses(self) -> tuple[str, ...]:
-        """The event ids of the responses that have not begun: asked for first, then waiting.
+        """The event ids of the responses that have not begun, those asked for before the waiting.
 
         Those that wait for their turn are not sent yet, and so not among :attr:`outstanding`.
         """

@@ -18,7 +18,7 @@ from typing import Any, Union, get_args, get_origin
 import attrs
 import pytest
 
-from meshrt import events as wire
+from meshrt import events as wire, protocol
 from meshrt.events import BETA_NAMES, CLIENT_EVENTS, SERVER_EVENTS, UNSET, Event, class_of
 from meshrt.events.__main__ import catalogue
 from meshrt.events._plan import constants_of
@@ -462,13 +462,36 @@ def test_the_catalogue_is_what_the_module_prints() -> None:
     assert run.stderr == ""
 
 
-def test_the_reference_has_every_event_and_every_object() -> None:
+def reference(page: str) -> str:
+    """Return a page of the reference with all that is generated in it."""
     spec = importlib.util.spec_from_file_location("conf", ROOT / "docs" / "conf.py")
     assert spec is not None
     assert spec.loader is not None
     conf = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(conf)
-    page = [ROOT.joinpath("docs/reference/events.md").read_text("utf-8")]
-    conf.list_classes(None, "reference/events", page)
-    described = re.findall(r"autoclass:: (\w+)", page[0])
+    text = [ROOT.joinpath(f"docs/reference/{page}.md").read_text("utf-8")]
+    conf.list_objects(None, f"reference/{page}", text)
+    return text[0]
+
+
+def test_the_reference_has_every_event_and_every_object() -> None:
+    page = reference("events")
+    described = re.findall(r"autoclass:: (\w+)", page)
     assert sorted(described) == sorted({cls.__name__ for cls in VALUES} - {"UnknownEvent"})
+    unions = re.findall(r"py:data:: (\w+)\n\n   One of (.*)", page)
+    for name, members in unions:
+        found = re.findall(r"events\.(\w+)`", members)
+        union = get_args(getattr(wire, name))
+        assert found == [one.__name__ for one in union if one in VALUES]
+    assert {"Item", "InputItem", "Session", "Tool", "ServerEvent"} <= {name for name, _ in unions}
+
+
+def test_the_reference_has_every_row_of_the_tables() -> None:
+    page = reference("protocol")
+    named = re.findall(r"py:data:: (\w+)", page)
+    modules = {name for name in protocol.__all__ if not callable(getattr(protocol, name))}
+    assert modules | {"AnyEvent", "Role"} == set(named)
+    for words in (protocol.ACKNOWLEDGEMENTS, protocol.REFUSALS, protocol.BETA_FIELDS):
+        assert all(f"``{word}``" in page for word in words)
+    for (state, step), then in protocol.TRANSITIONS.items():
+        assert f"- {state.name}, {step.value}: {then.name}" in page
