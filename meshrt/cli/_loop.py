@@ -1,22 +1,17 @@
 """The event loop that a command runs on, and how Ctrl-C reaches it."""
 
+import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.util import find_spec
-from typing import Any, Final, TypeVar
+from typing import TypeVar
 
 import anyio
 
 from .._extras import missing_extra
+from ._interrupt import Interrupt
 
 _T = TypeVar("_T")
-
-# Trio would raise KeyboardInterrupt between any two instructions of whatever task is running, and
-# so between the making of a coroutine and its first step: Python then complains that it was never
-# awaited. At a checkpoint of the main task nothing is half done. asyncio cancels that task anyway.
-_OPTIONS: Final[dict[str, dict[str, Any]]] = {
-    "trio": {"restrict_keyboard_interrupt_to_checkpoints": True},
-    "asyncio": {},
-}
 
 
 def backend_of(name: str | None) -> str:
@@ -37,4 +32,21 @@ def run(main: Callable[[], Awaitable[_T]], *, backend: str) -> _T:
     Raises:
         KeyboardInterrupt: Somebody pressed Ctrl-C; all tasks have ended.
     """
-    return anyio.run(main, backend=backend, backend_options=_OPTIONS[backend])
+    with Interrupt() as interrupt:
+        results = anyio.run(partial(_until, interrupt, main), backend=backend)
+    return results[0]
+
+
+async def _until(interrupt: Interrupt, main: Callable[[], Awaitable[_T]]) -> list[_T]:
+    """Return the result in a list, or an empty one where Ctrl-C cancelled it."""
+    results: list[_T] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel, tasks.cancel_scope, interrupt.heard)
+        results.append(await main())
+        tasks.cancel_scope.cancel("the command is done")
+    return results
+
+
+async def _cancel(scope: anyio.CancelScope, heard: socket.socket) -> None:
+    await anyio.wait_readable(heard)
+    scope.cancel("Ctrl-C")

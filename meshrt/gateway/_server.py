@@ -15,7 +15,6 @@ from .._secret import Secret, problem_of_key
 from ..errors import ConfigurationError, RemoteProtocolError
 from ..events import Error, ErrorDetails
 from ..protocol import RealtimeProtocol
-from ..session._cancellation import is_cancellation
 from ..transports import ConnectionLost, Endpoint, WebSocketTransport
 from ._handshake import Upgrade, accept
 from ._ids import new_event_id, new_id
@@ -95,8 +94,10 @@ async def serve(
             try:
                 yield Gateway(url=f"http://{f'[{host}]' if ':' in host else host}:{taken}")
             except BaseException as error:  # noqa: ASYNC103  held, and raised below
-                if is_cancellation(error):
-                    raise
+                if tasks.cancel_scope.cancel_called:
+                    raise  # a task of ours failed, and this is only how the block was told
+                # A cancellation of somebody else's too: AnyIO's group takes it for its own where
+                # asyncio's and that of another scope have met in one exception.
                 held = error
             tasks.cancel_scope.cancel("the gateway's block is left")
     finally:

@@ -27,6 +27,10 @@ NO_JSON = {
     "type_is_no_text": '{"type": 7}',
     "a_lone_surrogate": '{"type": "\\ud800"}',
     "deep": "[" * 100_000,
+    "deep_in_an_event": '{"type": "session.update", "session": '
+    + '{"a": ' * 120
+    + "0"
+    + "}" * 121,
 }
 MALFORMED = {
     "no_audio": ({"type": "input_audio_buffer.append"}, "audio"),

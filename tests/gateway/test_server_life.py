@@ -1,5 +1,6 @@
 """The gateway's own life: many clients, its end, and what it leaves behind."""
 
+import asyncio
 import gc
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -8,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from anyio.streams.stapled import MultiListener
 
 from meshrt import MeshAPI
 from meshrt.audio import chunks
@@ -144,8 +146,12 @@ async def test_a_client_that_asks_and_does_not_read_is_read_no_more(
         await wire.say(update(turn_detection=None), append(bytes(2**20)))
         await wire.say({"type": "input_audio_buffer.commit"})
         item_id = (await wire.until("conversation.item.done"))[-1]["item"]["id"]
-        gc.collect()  # those of clients before this one
-        [box] = [found for found in gc.get_objects() if isinstance(found, Outbox)]
+        # That of the gateway; others may linger, of clients before this one.
+        [box] = [
+            found
+            for found in gc.get_objects()
+            if isinstance(found, Outbox) and not found.closed and found.ledger.sent
+        ]
         with anyio.CancelScope() as asking:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(ask_on)
@@ -228,6 +234,31 @@ async def test_an_exception_is_not_lost_to_a_cancellation() -> None:
     with anyio.CancelScope() as scope:
         with pytest.raises(KeyError, match="mine"):
             await fail(scope)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancellation_that_anyio_might_take_for_the_gateway_s_is_not_lost() -> None:
+    # Ctrl-C and a scope inside the block, both at once, make one exception that says this.
+    theirs = asyncio.CancelledError("Cancelled via cancel scope 7f8d52a08aa0")
+    with pytest.raises(asyncio.CancelledError) as caught:
+        async with serve(voice=EchoVoice()):
+            raise theirs
+
+    assert caught.value is theirs
+
+
+async def test_a_listener_that_fails_ends_the_block_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fail(*_: object) -> None:
+        await checkpoint()
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(MultiListener, "serve", fail)
+
+    with pytest.RaisesGroup(pytest.RaisesExc(OSError, match="too many open files")):
+        async with serve(voice=EchoVoice()):
+            await anyio.sleep_forever()
 
 
 @pytest.mark.parametrize("port", [70_000, 65_536, -1, "1", True, 1.0, None])

@@ -156,19 +156,12 @@ REFUSED = {
         "invalid_value",
     ),
     "kind": ({"type": "transcription"}, "session.type", "invalid_value"),
-    "deep": (
-        {"tools": [{"type": "function", "name": "f", "parameters": {}}]}, None, "invalid_json",
-    ),
 }  # fmt: skip
-_nested: Json = {}
-for _ in range(120):
-    _nested = {"a": _nested}
-REFUSED["deep"][0]["tools"][0]["parameters"] = _nested
 
 
 @pytest.mark.parametrize(("change", "param", "code"), REFUSED.values(), ids=REFUSED)
 async def test_an_update_that_is_refused_names_the_field_and_changes_nothing(
-    talk: Talk, change: Json, param: str | None, code: str
+    talk: Talk, change: Json, param: str, code: str
 ) -> None:
     async with talk() as wire:
         before = await configuration(wire)
@@ -178,7 +171,7 @@ async def test_an_update_that_is_refused_names_the_field_and_changes_nothing(
         error = await wire.error()
         assert (error["param"], error["code"]) == (param, code)
         assert error["event_id"] == "mine"
-        assert (param or "nested").rpartition(".")[2] in error["message"] + str(error["param"])
+        assert param.rpartition(".")[2] in error["message"] + str(error["param"])
         assert await configuration(wire) == before
 
 
