@@ -73,7 +73,6 @@ FRIENDS = {
     # Both ends wait for room, write and give up by the same rules, which are no promise to others.
     ("meshrt.gateway._session", "meshrt.protocol._checks"),
     ("meshrt.gateway._session", "meshrt.session._outbox"),
-    ("meshrt.gateway._server", "meshrt.session._cancellation"),
 }
 
 MODULE_LINES = 600

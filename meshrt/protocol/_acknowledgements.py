@@ -8,7 +8,7 @@ not given to the next one.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import attrs
@@ -67,9 +67,15 @@ class _Command:
 
 @final
 class Acknowledgements:
-    """The commands that have been sent and not answered."""
+    """The commands that have been sent and not answered.
 
-    def __init__(self) -> None:
+    Args:
+        has_left: Tells whether a command, by its id, is on its way. One that still waits to be
+            written is answered by nothing that comes. By default what was sent has left.
+    """
+
+    def __init__(self, has_left: Callable[[str], bool] = bool) -> None:
+        self._has_left = has_left
         self._outstanding: dict[str, _Command] = {}
         self._queues: dict[tuple[str, Key], deque[_Command]] = {}
         self._sent = 0
@@ -124,7 +130,7 @@ class Acknowledgements:
         """Note an event of the server; return the command that it answers, if it does."""
         command = self._find(event)
         self._note(event)
-        if command is None:
+        if command is None or not self._has_left(command.event_id):
             return None
         self._forget(command)
         if class_meant(event) is ResponseDone and response_of(event).status != "cancelled":
@@ -188,6 +194,7 @@ class Acknowledgements:
         if kind == CANCEL and self._too_late:
             return None
         of_it = [*self._outstanding.values()] if kind is None else self._of(kind)
+        of_it = [command for command in of_it if self._has_left(command.event_id)]
         return of_it[0] if len(of_it) == 1 else None
 
     def _of(self, kind: str) -> list[_Command]:

@@ -50,6 +50,8 @@ class RealtimeProtocol:
             call. By default they are counted: ``event_1``, ``event_2``, …
         keep_audio: Whether the conversation keeps the audio that comes.
         keep_audio_text: Whether events with audio keep their raw text, for their ``data``.
+        has_left: Tells whether a command of ours, by its id, is on its way: for those who queue
+            what :meth:`send` returns. By default what was sent has left.
 
     Attributes:
         role: Whom we play.
@@ -63,6 +65,7 @@ class RealtimeProtocol:
         make_id: Callable[[], str] | None = None,
         keep_audio: bool = False,
         keep_audio_text: bool = False,
+        has_left: Callable[[str], bool] = bool,
     ) -> None:
         if role not in ("client", "server"):
             raise LocalProtocolError(f'a role is "client" or "server", and not {role!r}')
@@ -73,7 +76,7 @@ class RealtimeProtocol:
         self._state = State.CONNECTING
         self._turns = Turns(self.conversation)
         self._buffer = BufferedAudio()
-        self._commands = Acknowledgements()
+        self._commands = Acknowledgements(has_left)
         self._events: list[AnyEvent] = []
         self._settled: list[Settled] = []
         self._failed: list[Failed] = []

@@ -23,10 +23,16 @@ class Answer:
         self._come = anyio.Event()
         self.event: AnyEvent | None = None
         self.end: End | None = None
+        self.withdrawn: str | None = None
 
     def take(self, event: AnyEvent) -> None:
         """Stop waiting: this is the answer."""
         self.event = event
+        self._come.set()
+
+    def withdraw(self, reason: str) -> None:
+        """Stop waiting: the command was not sent, and will not be."""
+        self.withdrawn = reason
         self._come.set()
 
     def ended(self, end: End) -> None:
@@ -63,6 +69,12 @@ class Answers:
     def forget(self, event_id: str) -> None:
         """Wait no longer."""
         self._waiting.pop(event_id, None)
+
+    def withdraw(self, event_id: str, reason: str) -> None:
+        """Let nobody wait for a command that will not be sent."""
+        answer = self._waiting.pop(event_id, None)
+        if answer is not None:
+            answer.withdraw(reason)
 
     def forgive(self, event_id: str) -> None:
         """Absorb the error that answers this cancel if the response ends by itself before."""

@@ -50,6 +50,7 @@ class Buffer:
         self._end: End | None = None
         self._guard = anyio.ResourceGuard("receiving from")
         self._audio: deque[_Entry] = deque()
+        self._audio_cost = 0
         self._gaps = 0
         self.count = 0
         self.cost = 0
@@ -67,6 +68,7 @@ class Buffer:
         self._put.send_nowait(entry)
         if message.audio is not None:
             self._audio.append(entry)
+            self._audio_cost += cost
         self.count += 1
         self.cost += cost
         self._ready.set()
@@ -89,14 +91,18 @@ class Buffer:
         return dropped
 
     def drop_oldest_audio(self) -> tuple[int, int]:
-        """Forget audio, the oldest first, until one more message is admitted or none is left.
+        """Forget audio, the oldest first, until one more message is admitted.
+
+        Where all of it is not enough, none is forgotten.
 
         Returns:
             How many messages that was and what they cost.
         """
         before = (self.count, self.cost)
-        while self._audio and self.cost >= self._budget:
+        helps = self.cost - self._audio_cost < self._budget
+        while helps and self.cost >= self._budget:
             entry = self._audio.popleft()
+            self._audio_cost -= entry.cost
             entry.message = None
             self.count -= 1
             self.cost -= entry.cost
@@ -109,7 +115,7 @@ class Buffer:
         self._put.close()
         self._take.close()
         self._audio.clear()
-        self.count = self.cost = self._gaps = 0
+        self.count = self.cost = self._audio_cost = self._gaps = 0
 
     async def receive(self) -> RealtimeMessage | End:
         """Return the next message, or the end once there is none.
@@ -139,6 +145,7 @@ class Buffer:
     def _taken(self, entry: _Entry, message: RealtimeMessage) -> RealtimeMessage:
         if self._audio and self._audio[0] is entry:
             self._audio.popleft()
+            self._audio_cost -= entry.cost
         self.count -= 1
         self.cost -= entry.cost
         self._since_schedule += entry.cost

@@ -12,7 +12,7 @@ from ..errors import LocalProtocolError
 from ..events import UNSET, Error, UnsetType
 from ..protocol import AnyEvent
 from ._buffer import Buffer
-from ._end import Closed, End, realtime_error
+from ._end import End, realtime_error
 from ._message import RealtimeMessage
 from ._selection import Pattern, Selection
 
@@ -49,7 +49,7 @@ def registration(key: Pattern, handler: Handler, *, once: bool) -> _Registration
     Raises:
         LocalProtocolError: Nothing can be called so, or the handler is no function.
     """
-    if not callable(handler):
+    if not callable(handler) or inspect.isasyncgenfunction(handler):
         raise LocalProtocolError(f"a handler is a function, and not {type(handler).__name__}")
     return _Registration(key, handler, once, _selection_of(key))
 
@@ -77,7 +77,9 @@ class Callbacks:
         self._reports = handler_errors == "report"
         self._registered: list[_Registration] = []
         self._over = anyio.Event()
-        self._closed: Closed | None = None
+        self._end: End | None = None
+        self._overflow: End | None = None
+        self._task: int | None = None
         self.done = anyio.Event()
 
     @property
@@ -116,9 +118,23 @@ class Callbacks:
         """Stop calling handlers of messages, after what is buffered or at once."""
         self._buffer.end(end, discard=discard)
 
-    def over(self, closed: Closed) -> None:
+    def overflow(self, end: End) -> None:
+        """Stop calling handlers of messages, after what is buffered: they did not keep up."""
+        self._overflow = end
+        self._buffer.end(end, discard=False)
+
+    def check_not_inside(self, deed: str) -> None:
+        """Refuse what a handler can't do, because it would wait for itself.
+
+        Raises:
+            LocalProtocolError: A handler does.
+        """
+        if anyio.get_current_task().id == self._task:
+            raise LocalProtocolError(f"a handler can't {deed}: that waits for this handler")
+
+    def over(self, end: End) -> None:
         """Let the handlers of the close be called."""
-        self._closed = closed
+        self._end = end
         self._over.set()
 
     def close(self) -> None:
@@ -127,10 +143,11 @@ class Callbacks:
 
     async def run(self) -> None:
         """Call the handlers until the session is over; what they raise comes out."""
+        self._task = anyio.get_current_task().id
         try:
-            end = await self._messages()
-            if not self._over.is_set():
-                await self._too_slow(end.to_reader())
+            await self._messages()
+            if self._overflow is not None:
+                await self._too_slow(self._overflow.to_reader())
             await self._over.wait()
             await self._call_close()
         finally:
@@ -142,22 +159,20 @@ class Callbacks:
             raise error
         await self._call_all("error", error)
 
-    async def _messages(self) -> End:
+    async def _messages(self) -> None:
         while not isinstance(message := await self._buffer.receive(), End):
             for registered in tuple(self._registered):
                 if registered in self._registered and registered.wants(message.event):
                     await self._call(registered, _argument_of(registered, message))
-        return message
 
     async def _call_close(self) -> None:  # noqa: ASYNC910  the dispatcher waits elsewhere
-        if self._closed is not None:
-            code = self._closed.code
-            code = _ABNORMAL_CLOSURE if code is None else code
-            await self._call_all("close", code, self._closed.reason)
+        if self._end is not None:
+            code, reason = self._end.closed.code, self._end.closed.reason
+            await self._call_all("close", _ABNORMAL_CLOSURE if code is None else code, reason)
 
     async def _call_all(self, key: str, *arguments: object) -> None:  # noqa: ASYNC910  the dispatcher waits elsewhere
         for registered in tuple(self._registered):
-            if registered.key == key:
+            if registered.key == key and registered in self._registered:
                 await self._call(registered, *arguments)
 
     async def _call(self, registered: _Registration, *arguments: object) -> None:  # noqa: ASYNC910  the dispatcher waits elsewhere
@@ -167,10 +182,18 @@ class Callbacks:
             result = registered.handler(*arguments)
             if inspect.isawaitable(result):
                 await result
-        except Exception:
+        except Exception as error:
+            if self._is_the_end(error):
+                return  # it was using the session when that ended: nothing is wrong with it
             if not self._reports:
                 raise
             _logger.exception("a handler of %r failed; the session goes on", registered.key)
+
+    def _is_the_end(self, error: Exception) -> bool:
+        if self._end is None:
+            return False
+        seen = (self._end.to_sender(), self._end.to_reader())
+        return any(type(error) is type(end) and str(error) == str(end) for end in seen)
 
 
 def _argument_of(registered: _Registration, message: RealtimeMessage) -> object:

@@ -1,12 +1,13 @@
 """Commands that are awaited: each sends one event and returns the event that answers it."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import TypeVar
 
 import attrs
 from anyio.lowlevel import checkpoint
 
-from ..errors import RealtimeError, RemoteProtocolError
+from ..errors import LocalProtocolError, RealtimeError, RemoteProtocolError
 from ..events import (
     UNSET,
     ConversationItemAdded,
@@ -25,6 +26,7 @@ from ..events import (
     InputAudioBufferCommit,
     InputAudioBufferCommitted,
     Item,
+    ResponseCancel,
     ResponseCreated,
     ResponseDone,
     ResponseParams,
@@ -40,6 +42,10 @@ from ._ledger import Receipt
 
 _E = TypeVar("_E", bound=Event)
 _TOO_LATE = "response_cancel_not_active"  # the response had ended by itself
+
+
+class _TooLateError(Exception):
+    """A response had ended by itself before its cancel came."""
 
 
 class Commands:
@@ -126,6 +132,10 @@ class Commands:
         Args:
             params: What it does differently from the session; with ``metadata`` its answer is
                 told from that of a response which the server began by itself.
+
+        Raises:
+            LocalProtocolError: Besides what all commands raise: somebody called :meth:`cancel`
+                while it waited for its turn, and it was not asked for.
         """
         self._check_open()
         event_id = self._protocol.make_id()
@@ -137,27 +147,44 @@ class Commands:
     async def cancel(self, response_id: str | None = None) -> tuple[ResponseDone, ...]:
         """Stop a response, or all that run in the conversation; return how they ended.
 
-        Where nothing runs, nothing is sent. A response that was asked for and has not begun is
-        cancelled when it begins. One that ends by itself in the meantime is no error.
+        It is queued at once, whatever waits for room, and from a cancelled scope too; whoever is
+        cancelled only stops waiting for how they end. Where nothing runs, nothing is sent. A
+        response that was asked for and has not begun is cancelled when it begins. One that ends by
+        itself in the meantime is no error.
 
         Args:
             response_id: The response; ``None`` for all that run in the conversation.
         """
         self._check_open()
+        # All of them, before anything is awaited: silence is wanted from a cancelled scope too.
+        asked = [self._cancel_now(event) for event in self._protocol.cancel(response_id)]
+        for failed in self._protocol.failed():
+            self._answers.withdraw(failed.event_id, failed.reason)
         ended: list[ResponseDone] = []
-        for event in self._protocol.cancel(response_id):
-            prepared = self._protocol.prepare(event)
-            self._answers.forgive(prepared.event_id)
-            answer = self._answers.expect(prepared.event_id)
-            try:
-                ended.append(
-                    await self._answered(prepared.event_id, answer, prepared, ResponseDone)
-                )
-            except RealtimeError as error:
-                if error.code != _TOO_LATE:
-                    raise
+        try:
+            for event_id, answer in asked:
+                with contextlib.suppress(_TooLateError):
+                    ended.append(await self._ended(event_id, answer))
+        finally:
+            for event_id, _ in asked:
+                self._answers.forget(event_id)
         await checkpoint()
         return tuple(ended)
+
+    async def _ended(self, event_id: str, answer: Answer) -> ResponseDone:
+        try:
+            return await self._answered(event_id, answer, None, ResponseDone)
+        except RealtimeError as error:
+            if error.code != _TOO_LATE:
+                raise
+        raise _TooLateError
+
+    def _cancel_now(self, event: ResponseCancel) -> tuple[str, Answer]:
+        prepared = self._protocol.prepare(event)
+        self._answers.forgive(prepared.event_id)
+        answer = self._answers.expect(prepared.event_id)
+        self._queue(prepared)
+        return prepared.event_id, answer
 
     async def _ask(self, event: Event, *kinds: type[_E]) -> _E:
         self._check_open()
@@ -177,9 +204,14 @@ class Commands:
             if answer.event is None:
                 self._protocol.abandon(event_id)
             self._answers.forget(event_id)
+        if answer.withdrawn is not None:
+            raise LocalProtocolError(answer.withdrawn)
         if answer.end is not None:
             raise answer.end.to_sender()
         return _checked(answer.event, kinds)
+
+    def _queue(self, prepared: Prepared) -> Receipt:
+        raise NotImplementedError
 
     async def _hand_over(self, prepared: Prepared) -> Receipt:
         raise NotImplementedError

@@ -21,6 +21,7 @@ from ..transports import (
 from ._answers import Answer
 from ._cancellation import is_cancellation
 from ._end import End, EndKind, realtime_error
+from ._ledger import Ledger
 from ._options import SessionOptions
 from ._session import RealtimeSession
 
@@ -56,7 +57,10 @@ class Connecting(anyio.AsyncContextManagerMixin):
         self._site = site
         self._options = options or SessionOptions()
         keep_audio_text = self._options.keep_audio_text
-        self._protocol = RealtimeProtocol("client", keep_audio_text=keep_audio_text)
+        self._ledger = Ledger()
+        self._protocol = RealtimeProtocol(
+            "client", keep_audio_text=keep_audio_text, has_left=self._ledger.has_left
+        )
         self._session: RealtimeSession | None = None
         self._update = None if session is None else self._prepare(session)
 
@@ -93,6 +97,8 @@ class Connecting(anyio.AsyncContextManagerMixin):
                     held = _failure_of(self._session) or _stray_cancellation()
                     # The step that throws the cancellation in would make it this one's context.
                     await cancel_shielded_checkpoint()
+            except BaseExceptionGroup as group:  # what a task of ours let out
+                held = _interrupt_in(group) or held or group
             finally:
                 try:
                     _raise_bare(_first_of(held, self._session))
@@ -108,7 +114,9 @@ class Connecting(anyio.AsyncContextManagerMixin):
         _check_fresh(self._protocol)
         with anyio.move_on_after(self._options.connect_timeout):
             transport = await self._open()
-            session = RealtimeSession._create(transport, self._protocol, self._options, self._site)
+            session = RealtimeSession._create(
+                transport, self._protocol, self._options, ledger=self._ledger, site=self._site
+            )
             self._session = session
             released.callback(session._release)
             try:
@@ -139,7 +147,6 @@ class Connecting(anyio.AsyncContextManagerMixin):
         session._start(tasks)
         await greeting.wait()
         _check_greeting(greeting)
-        session._expiry.note(session.conversation.expires_at)
         if self._update is not None:
             await _configure(session, self._update)
 

@@ -11,6 +11,7 @@ from ..errors import RemoteProtocolError
 from ..transports import ConnectionLost, Transport
 from ._cancellation import is_cancellation
 from ._end import End, EndKind
+from ._ledger import Ledger
 from ._liveness import Watch
 from ._options import SessionOptions
 from ._outbox import Outbox
@@ -34,6 +35,7 @@ class Connection:
         on_end: Tells all who wait of the end, once.
         on_interrupt: Takes what is not for us to judge, such as a ``KeyboardInterrupt``.
         is_active: Tells whether a turn or audio is under way.
+        ledger: Where the outbox notes how far what is sent has come.
 
     Attributes:
         outbox: What waits to be written.
@@ -52,6 +54,7 @@ class Connection:
         on_end: Callable[[End], None],
         on_interrupt: Callable[[BaseException], None],
         is_active: Callable[[], bool],
+        ledger: Ledger,
     ) -> None:
         self._transport = transport
         self._options = options
@@ -64,8 +67,7 @@ class Connection:
         self._patience = anyio.CancelScope()  # with the writer, from the end of the session on
         self._watching = anyio.CancelScope()
         self._reader_done = anyio.Event()
-        self._is_broken = False
-        self.outbox = Outbox()
+        self.outbox = Outbox(ledger)
         self.end: End | None = None
         self.ending = anyio.Event()
         self.gone = anyio.Event()
@@ -105,6 +107,8 @@ class Connection:
         self._goodbye = _goodbye_of(end)
         patience_s = self._options.close_timeout if patience_s is None else patience_s
         self._patience.deadline = anyio.current_time() + patience_s
+        if end.kind in _BROKEN:
+            self.outbox.lose()
         self._warn_of(self.outbox.close(drain=drain), end)
         self._watching.cancel("there is nothing more to watch")
         self._on_end(end)
@@ -146,7 +150,7 @@ class Connection:
             self.finish(self._verdict.violated(error))
         except (ConnectionLost, anyio.ClosedResourceError) as error:
             self.finish(self._verdict.lost(error))
-        except BaseException as error:  # noqa: BLE001  a task of ours records, and never raises
+        except BaseException as error:  # noqa: ASYNC103, BLE001  a task of ours records, and never raises
             self._interrupted(error)
         finally:
             self._reader_done.set()
@@ -164,15 +168,14 @@ class Connection:
                 await self._transport.aclose(*self._goodbye)
                 await self._reader_done.wait()
         except (ConnectionLost, anyio.ClosedResourceError) as error:
-            self._is_broken = True
+            self.outbox.lose()
             await self._failed_to_write(error)
-        except BaseException as error:  # noqa: BLE001  a task of ours records, and never raises
+        except BaseException as error:  # noqa: ASYNC103, BLE001  a task of ours records, and never raises
             self._interrupted(error)
         finally:
             # Cancelled from outside or cut while it was stuck: from here on nobody writes.
             end = self.finish(self._verdict.ours(None, ""))
-            lost = self._is_broken or end.kind in _BROKEN
-            self._warn_of(self.outbox.end(lost=lost), end)
+            self._warn_of(self.outbox.end(), end)
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1):
                 await self._transport.abort()
             self.gone.set()
@@ -201,9 +204,12 @@ class Connection:
             is_active=self._is_active,
             sent_at=lambda: self.outbox.sent_at,
         )
-        with self._watching:
-            silence = await watch.until_dead()
-            self.finish(self._verdict.dead(silence), patience_s=0)
+        try:
+            with self._watching:
+                silence = await watch.until_dead()
+                self.finish(self._verdict.dead(silence), patience_s=0)
+        except BaseException as error:  # noqa: ASYNC103, BLE001  a task of ours records, and never raises
+            self._interrupted(error)
 
     def _warn_of(self, dropped: int, end: End) -> None:
         if dropped:

@@ -1,6 +1,7 @@
 """From the wire to everybody who waits for it: commands first, then those who listen."""
 
 import logging
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, final
 
@@ -13,6 +14,7 @@ from ._listener import Listener, Overflow
 from ._message import RealtimeMessage
 from ._options import SessionOptions
 from ._selection import Selection
+from ._size import wire_bytes
 from ._verdict import Verdict
 
 if TYPE_CHECKING:
@@ -29,9 +31,8 @@ class Dispatch:
         answers: Those who wait for the answer to a command.
         inbox: The iteration.
         callbacks: The handlers, once there are some.
-        listeners: All other listeners that are open.
         received: How many events came.
-        received_bytes: How long they were, in characters.
+        received_bytes: How long they were, in bytes.
     """
 
     def __init__(self, options: SessionOptions, verdict: Verdict) -> None:
@@ -40,7 +41,7 @@ class Dispatch:
         self.answers = Answers()
         self.inbox = Inbox(options.buffer_bytes)
         self.callbacks: Callbacks | None = None
-        self.listeners: list[Listener] = []
+        self._listeners: list[weakref.ref[Listener]] = []
         self.received = 0
         self.received_bytes = 0
 
@@ -52,13 +53,22 @@ class Dispatch:
     def listen(self, selection: Selection, budget_bytes: int, on_overflow: Overflow) -> Listener:
         """Open a listener."""
         listener = Listener._create(selection, budget_bytes, on_overflow, self._forget)
-        self.listeners.append(listener)
+        self._listeners.append(weakref.ref(listener))
         return listener
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """All other listeners that somebody holds and has not closed."""
+        listeners = [listener for each in self._listeners if (listener := each()) is not None]
+        if len(listeners) < len(self._listeners):
+            self._listeners = [weakref.ref(listener) for listener in listeners]
+        return listeners
 
     def take(self, event: AnyEvent, settled: Sequence[Settled], text: str) -> End | None:
         """Give an event to all whom it concerns; return the end that it comes to, if it does."""
         self.received += 1
-        self.received_bytes += len(text)
+        size = wire_bytes(text)
+        self.received_bytes += size
         error = realtime_error(event) if isinstance(event, Error) else None
         self._verdict.last_error = error
         if self.answers.offer(event, settled):
@@ -68,7 +78,7 @@ class Dispatch:
             message = RealtimeMessage(event, text)
         if error is not None and not self._is_heard(message):
             _logger.warning("the server reported an error: %.200a", str(error))
-        return self._deliver(message, 2 * len(text) + 512)
+        return self._deliver(message, 2 * size + 512)
 
     def end(self, end: End) -> None:
         """Let all hear of the end: after what they have not read yet, unless it is our own."""
@@ -78,7 +88,7 @@ class Dispatch:
             listener._end(end, discard=discard)
         if self.callbacks is not None:
             self.callbacks.end(end, discard=discard)
-            self.callbacks.over(end.closed)
+            self.callbacks.over(end)
         self.answers.ended(end)
 
     def close(self) -> None:
@@ -86,7 +96,7 @@ class Dispatch:
         self.inbox.close()
         for listener in self.listeners:
             listener._release()
-        self.listeners.clear()
+        self._listeners.clear()
         if self.callbacks is not None:
             self.callbacks.close()
 
@@ -94,9 +104,10 @@ class Dispatch:
         budget = self._options.buffer_bytes
         callbacks = self.callbacks
         if callbacks and not callbacks.has_ended and not callbacks.offer(message, cost):
-            callbacks.end(self._verdict.too_slow("the handlers", budget), discard=False)
+            callbacks.overflow(self._verdict.too_slow("the handlers", budget))
         for listener in self.listeners:
             if not listener._offer(message, cost):
+                listener._count_dropped(1, cost)
                 listener._end(
                     self._verdict.too_slow("a listener", listener._budget), discard=False
                 )
@@ -106,9 +117,10 @@ class Dispatch:
 
     def _is_heard(self, message: RealtimeMessage) -> bool:
         """Tell whether anybody will see an error."""
-        handled = self.callbacks is not None and self.callbacks.wants(message.event)
+        callbacks = self.callbacks
+        handled = callbacks and not callbacks.has_ended and callbacks.wants(message.event)
         listened = any(listener._wants(message.event) for listener in self.listeners)
-        return self.inbox.was_read or handled or listened
+        return bool(self.inbox.was_read or handled or listened)
 
     def _forget(self, listener: Listener) -> None:
-        self.listeners = [other for other in self.listeners if other is not listener]
+        self._listeners = [each for each in self._listeners if each() is not listener]

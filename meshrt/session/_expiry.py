@@ -7,6 +7,8 @@ import anyio
 
 # Servers are not to the second, and nor are two machines' clocks with each other.
 _TOLERANCE_S: Final = 5.0
+_A_YEAR_S: Final = 365 * 86_400.0
+_FAR: Final = 10**15  # and no number is too large for a float
 
 
 @final
@@ -25,9 +27,15 @@ class Expiry:
         self._at: float | None = None
 
     def note(self, expires_at: float | None) -> None:
-        """Note what the server said first, in seconds since the epoch; later words don't count."""
-        if self._at is None and expires_at is not None:
-            self._at = anyio.current_time() + expires_at - self._wall_clock()
+        """Note what the server said first, in seconds since the epoch; later words don't count.
+
+        What is over already or years away was said by another clock, and counts as not said.
+        """
+        if self._at is not None or expires_at is None:
+            return
+        left = max(0, min(expires_at, _FAR)) - self._wall_clock()
+        if 0 < left < _A_YEAR_S:
+            self._at = anyio.current_time() + left
 
     @property
     def left(self) -> float | None:

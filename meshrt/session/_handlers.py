@@ -8,7 +8,6 @@ import anyio
 import anyio.abc
 
 from ..events import UNSET, UnsetType
-from ..transports import SessionClosed
 from ._callbacks import Callbacks, Handler, registration
 from ._cancellation import is_cancellation
 from ._connection import Connection
@@ -40,8 +39,9 @@ class Handlers:
 
         With a handler it returns the session, for the next ``on``; without one it is a decorator.
         Handlers are called in order, one at a time, by a task of the session; they may be
-        coroutine functions. What one raises ends the session and leaves its ``async with``,
-        unless the session was opened with ``handler_errors="report"``.
+        coroutine functions. What one raises ends the session at once, handlers of the close are
+        not called, and it leaves the ``async with``; unless the session was opened with
+        ``handler_errors="report"``. That the session ends while it uses it is no failure.
 
         Args:
             key: ``"message"`` calls ``handler(message)``, for all but errors; ``"error"`` calls
@@ -83,7 +83,8 @@ class Handlers:
     async def run(self) -> Closed:
         """Wait for the end, and for the handlers of what came before it.
 
-        For a program that has handlers and nothing else to do. Cancelling is safe.
+        For a program that has handlers and nothing else to do. Handlers that are not done within
+        ``close_timeout`` of the end are not waited for. Cancelling is safe.
 
         Returns:
             How the session ended, which was by our close, or by the server's with code 1000 and
@@ -94,10 +95,15 @@ class Handlers:
             ConnectionLost: The session ended in any other way.
             RemoteProtocolError: The server sent something that is not of this wire.
             SlowConsumerError: The iteration did not keep up.
+            LocalProtocolError: A handler calls this: the end would wait for it, and it for the
+                end.
         """
+        if self._dispatch.callbacks is not None:
+            self._dispatch.callbacks.check_not_inside("wait for the end of the session")
         await self._connection.ending.wait()
         if self._dispatch.callbacks is not None:
-            await self._dispatch.callbacks.done.wait()
+            with anyio.move_on_after(self._options.close_timeout):
+                await self._dispatch.callbacks.done.wait()
         end = self._connection.end
         if end is not None and end.kind not in (EndKind.OURS, EndKind.CLEAN):
             raise end.to_reader()
@@ -114,7 +120,9 @@ class Handlers:
             # It is not: the block was left, and nobody calls handlers any more.
             self._connection.check_open()
         callbacks = self._dispatch.callbacks
-        if callbacks is None:
+        if callbacks is None or callbacks.done.is_set():  # all of the others have been called
+            if callbacks is not None:
+                callbacks.close()
             callbacks = Callbacks(self._options.buffer_bytes, self._options.handler_errors)
             self._start_callbacks(callbacks)
         callbacks.add(registered)
@@ -129,13 +137,9 @@ class Handlers:
         end = self._connection.end
         if end is not None:
             callbacks.end(end, discard=True)
-            callbacks.over(end.closed)
+            callbacks.over(end)
         if self._tasks is not None:
             self._tasks.start_soon(self._call_back, callbacks, name="meshrt callbacks")
-
-    def _is_closed_by_us(self) -> bool:
-        end = self._connection.end
-        return end is not None and end.kind is EndKind.OURS
 
     async def _call_back(self, callbacks: Callbacks) -> None:  # noqa: ASYNC910  a task of its own
         try:
@@ -145,8 +149,6 @@ class Handlers:
         except BaseException as error:  # it is the user's, and is raised outside
             if is_cancellation(error):
                 raise
-            if isinstance(error, SessionClosed) and self._is_closed_by_us():
-                return  # it was using the session when our own close came: nothing is wrong
             self._failure = error
             if self._tasks is not None:
                 self._tasks.cancel_scope.cancel("a handler failed")

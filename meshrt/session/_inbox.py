@@ -43,7 +43,7 @@ class Inbox:
         """Add a message; ``False`` if a reader was there and has not kept up."""
         if self._dropped == 0 and self._buffer.offer(message, cost):
             return True
-        if self.was_read:
+        if self.was_read and self._dropped == 0:
             return False
         self._drop(cost)
         return True
@@ -66,8 +66,8 @@ class Inbox:
             anyio.BusyResourceError: Another task is receiving.
             Exception: The end's own, once the buffered messages are taken.
         """
-        self.was_read = True
         await checkpoint_if_cancelled()
+        self.was_read = True
         if self._dropped:
             raise self._take_loss()
         message = await self._buffer.receive()

@@ -17,17 +17,19 @@ class Ledger:
         taken: That of the last one that the writer took.
         sent: That of the last one that the operating system took.
         acknowledged: That of the last one that the server is known to have read.
+        is_dropped: Whether what the writer had not taken was dropped.
         is_over: Whether the writer has gone.
         is_lost: Whether the connection broke, and with it what the operating system held.
     """
 
     def __init__(self) -> None:
-        self.queued = 0
-        self.taken = 0
-        self.sent = 0
-        self.acknowledged = 0
-        self.is_over = False
-        self.is_lost = False
+        self.queued: int = 0
+        self.taken: int = 0
+        self.sent: int = 0
+        self.acknowledged: int = 0
+        self.is_dropped: bool = False
+        self.is_over: bool = False
+        self.is_lost: bool = False
         self._commands: dict[str, int] = {}
 
     def queue(self, prepared: Prepared) -> "Receipt":
@@ -37,6 +39,10 @@ class Ledger:
             self._commands[prepared.event_id] = self.queued
         return Receipt(self, self.queued, prepared.event_id)
 
+    def has_left(self, event_id: str) -> bool:
+        """Tell whether the writer has taken a command that has no answer yet."""
+        return self._commands.get(event_id, 0) <= self.taken
+
     def acknowledge(self, event_id: str) -> None:
         """Note that the server answered this: it has read what was sent before it, too."""
         number = self._commands.pop(event_id, 0)
@@ -44,10 +50,10 @@ class Ledger:
 
     def fate_of(self, number: int) -> Fate:
         """Say what has become of an event."""
+        if number > self.taken:
+            return "unsent" if self.is_dropped else "queued"
         if number > self.sent:
-            if not self.is_over:
-                return "queued"
-            return "unsent" if number > self.taken else "unknown"
+            return "unknown" if self.is_over or self.is_lost else "queued"
         return "unknown" if self.is_lost and number > self.acknowledged else "sent"
 
 

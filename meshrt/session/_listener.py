@@ -51,8 +51,8 @@ class Listener(metaclass=NoPublicConstructor):
         self._drops = on_overflow == "drop_oldest_audio"
         self._forget = forget
         self._closed = False
-        self.dropped = 0
-        self.dropped_bytes = 0
+        self.dropped: int = 0
+        self.dropped_bytes: int = 0
 
     async def receive(self) -> RealtimeMessage:
         """Return the next message.
@@ -119,10 +119,16 @@ class Listener(metaclass=NoPublicConstructor):
             return True
         if not self._drops:
             return False
-        count, dropped_bytes = self._buffer.drop_oldest_audio()
-        self.dropped += count
-        self.dropped_bytes += dropped_bytes
+        self._count_dropped(*self._buffer.drop_oldest_audio())
         return self._buffer.offer(message, cost)
+
+    def _count_dropped(self, count: int, cost: int) -> None:
+        self.dropped += count
+        self.dropped_bytes += cost
+
+    def __del__(self) -> None:
+        # Whoever broke out of a loop over it holds it no more; its streams would complain.
+        self._release()
 
     def _end(self, end: End, *, discard: bool) -> None:
         self._buffer.end(end, discard=discard)

@@ -5,12 +5,14 @@ from typing import Final, final
 
 import anyio
 import attrs
+from anyio.lowlevel import checkpoint
 
 from ..errors import ConfigurationError
 from ..transports import Transport
 
 # A blocked event loop is not a dead peer: before the verdict the reader gets to read once more.
 _LAST_LOOK_S: Final = 0.25
+_READER_TURNS: Final = 3  # of the loop, in which a reader that was woken has read
 
 
 def _check(_liveness: object, field: "attrs.Attribute[float]", value: object) -> None:
@@ -91,12 +93,23 @@ class Watch:
         while True:
             pause = self._look()
             if pause is None:
-                before = self._transport.last_byte_at
-                await anyio.sleep(_LAST_LOOK_S)
-                if self._transport.last_byte_at == before:
-                    return anyio.current_time() - before
+                heard_at = self._transport.last_byte_at
+                if await self._is_silent():
+                    return anyio.current_time() - heard_at
             else:
                 await anyio.sleep(pause)
+
+    async def _is_silent(self) -> bool:
+        """Let the reader read once more, and tell whether it found nothing.
+
+        If that took far longer than it should, the loop was blocked, and nobody has looked.
+        """
+        heard_at, began = self._transport.last_byte_at, anyio.current_time()
+        await anyio.sleep(_LAST_LOOK_S)
+        overslept = anyio.current_time() - began > 1.5 * _LAST_LOOK_S
+        for _ in range(_READER_TURNS):
+            await checkpoint()
+        return self._transport.last_byte_at == heard_at and not overslept
 
     def _look(self) -> float | None:
         """Ping if it is time; return when to look again, or ``None`` if it is past time."""
@@ -115,6 +128,10 @@ class Watch:
         ping_s = liveness.ping_active if active else liveness.ping_idle
         dead_s = (liveness.dead_active if active else liveness.dead_idle) - _LAST_LOOK_S
         heard_at = self._transport.last_byte_at
+        if self._is_asking and self._transport.outgoing():
+            # Our ping waits behind a long message; while that gets on, somebody takes it.
+            heard_at = max(heard_at, self._transport.last_write_at)
+            self._asked_at = max(self._asked_at, heard_at)
         self._is_asking = self._is_asking and heard_at <= self._asked_at
         # Asked late, after the loop was blocked or a turn began, it gets its time all the same.
         dead_at = max(heard_at + dead_s, self._asked_at + dead_s - ping_s)

@@ -13,6 +13,7 @@ from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 from ..protocol import Prepared
 from ..transports import Transport
 from ._ledger import Ledger, Receipt
+from ._size import wire_bytes
 
 MAX_QUEUED_EVENTS: Final = 64
 """Events that may wait before ``send`` does: more only adds delay to speech."""
@@ -29,21 +30,20 @@ class Outbox:
     Attributes:
         ledger: How far the texts have come.
         count: How many wait.
-        bytes: How long they are together, in characters, which on this wire are bytes but for
-            the letters beyond ASCII.
+        bytes: How long they are together, on the wire.
         sent_bytes: How long those are that were sent.
         sent_at: When something was last written, control frames included, on the loop's clock.
         unsent: The texts that were dropped, oldest first.
         closed: Whether nothing more is taken.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger | None = None) -> None:
         self._put, self._take = anyio.create_memory_object_stream[str](math.inf)
         self._since_schedule = 0
         self._room = anyio.Event()
         self._work = anyio.Event()
         self._written: anyio.Event | None = None  # only while somebody waits for it
-        self.ledger = Ledger()
+        self.ledger = ledger or Ledger()
         self.count = 0
         self.bytes = 0
         self.sent_bytes = 0
@@ -89,7 +89,7 @@ class Outbox:
         while self.count and size < _BATCH_BYTES:
             text = self._take.receive_nowait()
             batch.append(text)
-            size += len(text)
+            size += wire_bytes(text)
             self.count -= 1
         self.bytes -= size
         self.ledger.taken += len(batch)
@@ -133,10 +133,15 @@ class Outbox:
         """
         last = self.ledger.queued
         await checkpoint()
-        while self.ledger.sent < last and not self.ledger.is_over:
+        while self.ledger.fate_of(last) == "queued":
             self._written = self._written or anyio.Event()
             await self._written.wait()
         return self.ledger.sent >= last
+
+    def lose(self) -> None:
+        """Note that the connection broke, so that what the operating system held is in doubt."""
+        self.ledger.is_lost = True
+        self._tell_written()
 
     def close(self, *, drain: bool) -> int:
         """Take nothing more; return how many texts are dropped if what waits is not drained."""
@@ -147,15 +152,10 @@ class Outbox:
         self._work.set()
         return dropped
 
-    def end(self, *, lost: bool) -> int:
-        """Drop what waits, since nobody writes any more; return how many texts that is.
-
-        Args:
-            lost: Whether the connection broke, so that what the operating system held is in doubt.
-        """
+    def end(self) -> int:
+        """Drop what waits, since nobody writes any more; return how many texts that is."""
         dropped = self.close(drain=False)
         self.ledger.is_over = True
-        self.ledger.is_lost = lost
         self._tell_written()
         return dropped
 
@@ -167,18 +167,20 @@ class Outbox:
     def _queue(self, text: str) -> None:
         self._put.send_nowait(text)
         self.count += 1
-        self.bytes += len(text)
+        self.bytes += wire_bytes(text)
         self._work.set()
 
     def _drop(self) -> int:
         dropped = self.count
         self.unsent += [self._take.receive_nowait() for _ in range(dropped)]
         self.count = self.bytes = 0
+        self.ledger.is_dropped = True
+        self._tell_written()
         return dropped
 
     def _wrote(self, batch: list[str]) -> None:
         self.ledger.sent += len(batch)
-        self.sent_bytes += sum(map(len, batch))
+        self.sent_bytes += sum(map(wire_bytes, batch))
         self.sent_at = anyio.current_time()
         self._tell_written()
 

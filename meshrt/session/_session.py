@@ -11,7 +11,7 @@ from anyio.lowlevel import checkpoint
 
 from .._public import NoPublicConstructor
 from ..errors import ConfigurationError, RemoteProtocolError
-from ..events import Error, Session
+from ..events import Error, Session, SessionCreated, SessionUpdated
 from ..protocol import (
     MAX_APPEND_BYTES,
     AnyEvent,
@@ -28,7 +28,7 @@ from ._dispatch import Dispatch
 from ._end import Closed, End, realtime_error
 from ._expiry import Expiry
 from ._handlers import Handlers
-from ._ledger import Receipt
+from ._ledger import Ledger, Receipt
 from ._listener import OVERFLOWS, Listener, Overflow
 from ._message import RealtimeMessage
 from ._options import SessionOptions
@@ -55,6 +55,8 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         transport: Transport,
         protocol: RealtimeProtocol,
         options: SessionOptions,
+        *,
+        ledger: Ledger,
         site: str | None = None,
     ) -> None:
         self._site = site
@@ -74,9 +76,11 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
             on_end=self._on_end,
             on_interrupt=self._on_interrupt,
             is_active=self._is_active,
+            ledger=ledger,
         )
         self._outbox = self._connection.outbox
         self._tasks: anyio.abc.TaskGroup | None = None
+        self._last_picture: Statistics | None = None
         self._failure: BaseException | None = None
 
     @property
@@ -189,8 +193,10 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         """
         self._check_open()
         chunks = _split(audio)
-        for prepared in [self._protocol.prepare_audio(chunk) for chunk in chunks]:
-            await self._hand_over(prepared)
+        for chunk in chunks[-1:]:
+            self._protocol.prepare_audio(chunk)  # if any is refused then the last, and all with it
+        for chunk in chunks:
+            await self._hand_over(self._protocol.prepare_audio(chunk))
         if not chunks:
             await checkpoint()
 
@@ -253,7 +259,11 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         Raises:
             LocalProtocolError: A pattern is neither a name nor the class of a server's event.
             ConfigurationError: An option can't be used.
+            meshrt.transports.SessionClosed: The block was left; or, in its place, what had ended
+                the session before.
         """
+        if self._tasks is None:
+            self._check_open()  # it is not: the block was left
         if on_overflow not in OVERFLOWS:
             raise ConfigurationError(f"on_overflow is one of {OVERFLOWS}")
         if buffer is not None and (type(buffer) is not int or buffer < 1):
@@ -267,7 +277,9 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         return listener
 
     def statistics(self) -> Statistics:
-        """Return what the session has done and holds, as of now."""
+        """Return what the session has done and holds, as of now or of the end of its block."""
+        if self._last_picture is not None:
+            return self._last_picture
         outbox, ledger, dispatch = self._outbox, self._outbox.ledger, self._dispatch
         now = anyio.current_time()
         return Statistics(
@@ -358,6 +370,8 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         for each in settled:
             self._outbox.ledger.acknowledge(each.event_id)
         for came in self._protocol.events():
+            if isinstance(came, SessionCreated | SessionUpdated):
+                self._expiry.note(self.conversation.expires_at)
             event, text = without_key(came, str(message), self._options.redact)
             end = self._dispatch.take(event, settled_without_key(settled, came, event), text)
             if end is not None:
@@ -392,11 +406,15 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
     def __del__(self) -> None:
         if self._tasks is not None:
             self._warn_of_not_left()
-            self._release()
+            self._forget()
 
     def _release(self) -> None:
         """Give up the memory, when the block is left and all tasks are done."""
         self._tasks = None
+        self._last_picture = self.statistics()
+        self._forget()
+
+    def _forget(self) -> None:
         self._connection.release()
         self._dispatch.close()
 

@@ -7,8 +7,7 @@ import attrs
 class Statistics:
     """What a session has done and holds, at one moment.
 
-    Sizes are of the JSON text, in characters: on this wire that is bytes, but for letters beyond
-    ASCII.
+    Sizes are those of the JSON text, in bytes.
 
     Attributes:
         age: How long ago the session began, in seconds.

@@ -14,6 +14,8 @@ class Transport(Protocol):
         wake: Set by the session; the transport calls it, without arguments and from the reader's
             step, whenever control bytes are waiting, so that the writer comes and sends them.
         last_byte_at: When a byte last came, on the clock of ``anyio.current_time()``, in seconds.
+        last_write_at: When the other side, or what is between, last took bytes of ours, those of
+            a part of a long message included; on the same clock.
         close_code: The code of the peer's CLOSE frame; ``None`` until one came.
         close_reason: Its reason.
         subprotocol: What the two sides agreed on, or ``None``.
@@ -21,6 +23,7 @@ class Transport(Protocol):
 
     wake: Callable[[], None]
     last_byte_at: float
+    last_write_at: float
     close_code: int | None
     close_reason: str
     subprotocol: str | None

@@ -96,6 +96,7 @@ class MemoryTransport:
     def __init__(self, inbound: _Pipe, outbound: _Pipe, subprotocol: str | None) -> None:
         self.wake: Callable[[], None] = _nobody
         self.last_byte_at: float = anyio.current_time()
+        self.last_write_at: float = self.last_byte_at
         self.close_code: int | None = None
         self.close_reason: str = ""
         self.subprotocol = subprotocol
@@ -250,6 +251,7 @@ class MemoryTransport:
                 raise anyio.ClosedResourceError from None
             raise self._loss() from None
         self._torn = False
+        self.last_write_at = anyio.current_time()
 
 
 def memory_transports(

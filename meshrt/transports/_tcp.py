@@ -9,20 +9,20 @@ from anyio.abc import SocketAttribute, SocketStream
 _IDLE_S: Final = 15  # the first probe; then one every five seconds
 _INTERVAL_S: Final = 5
 _PROBES: Final = 3
-_UNACKNOWLEDGED_MS: Final = 15_000  # how long what we sent may stay unacknowledged
 
-# macOS calls the first TCP_KEEPALIVE; where there is none of these, pings have to do.
+# There is no TCP_USER_TIMEOUT: Linux counts a full window as unacknowledged, and would cut off a
+# server that talks on and does not read for a while. macOS calls the first TCP_KEEPALIVE; where
+# there is none of these, pings have to do.
 _SETTINGS: Final[tuple[tuple[str, int], ...]] = (
     ("TCP_KEEPIDLE", _IDLE_S),
     ("TCP_KEEPALIVE", _IDLE_S),
     ("TCP_KEEPINTVL", _INTERVAL_S),
     ("TCP_KEEPCNT", _PROBES),
-    ("TCP_USER_TIMEOUT", _UNACKNOWLEDGED_MS),
 )
 
 
 def keep_alive(stream: SocketStream) -> None:
-    """Let the operating system probe a silent connection, and give up on a deaf one."""
+    """Let the operating system probe a silent connection."""
     raw = stream.extra(SocketAttribute.raw_socket)
     settings = [(getattr(socket, name, None), value) for name, value in _SETTINGS]
     # What Python knows and this kernel does not, or a peer that has hung up already, is no error.

@@ -19,6 +19,9 @@ from ._frames import SLICE_BYTES, FrameCodec
 # AnyIO's asyncio backend splits what the event loop read if asked for less.
 _READ_BYTES: Final = 256 * 1024
 
+# A long message goes out in pieces, so that it is known whether it gets on.
+_WRITE_BYTES: Final = 128 * 1024
+
 # What a stream raises when it is at its end or broken; ssl.SSLError is an OSError.
 _LOSS: Final = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
@@ -58,6 +61,7 @@ class WebSocketTransport:
             )
         self.wake: Callable[[], None] = _nobody
         self.last_byte_at: float = anyio.current_time()
+        self.last_write_at: float = self.last_byte_at
         self.close_code: int | None = None
         self.close_reason: str = ""
         self.subprotocol: str | None = protocol.subprotocol
@@ -232,7 +236,9 @@ class WebSocketTransport:
             return
         self._torn = True  # until it is known to be whole: a cancelled write leaves it so
         try:
-            await self._stream.send(data)
+            for start in range(0, len(data), _WRITE_BYTES):
+                await self._stream.send(data[start : start + _WRITE_BYTES])
+                self.last_write_at = anyio.current_time()
         except _LOSS as error:
             if self._aborted:
                 raise anyio.ClosedResourceError from error

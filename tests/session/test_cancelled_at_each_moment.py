@@ -79,13 +79,13 @@ async def test_what_was_sent_when_it_was_cancelled_is_on_the_wire_and_nothing_el
                 for number in range(6):
                     await session.send_audio(CHUNK)
                     sent.append("input_audio_buffer.append")
-                    event_id = f"commit {number}"
-                    await session.send({"type": "input_audio_buffer.commit", "event_id": event_id})
+                    event_id = f"clear {number}"
+                    await session.send({"type": "input_audio_buffer.clear", "event_id": event_id})
                     sent.append(event_id)
 
             async with connecting(server.port) as session:
                 await cancel(send)
-                await session.send({"type": "input_audio_buffer.commit", "event_id": "last"})
+                await session.send({"type": "input_audio_buffer.clear", "event_id": "last"})
             heard = await server.connections[-1].heard()
             assert [told(event) for event in heard.events] == [*sent, "last"]
             assert heard.close == (1000, "")

@@ -72,6 +72,7 @@ REPLIES: dict[str, Reply] = {
     "response.create": lambda _: begun("resp_1"),
 }
 
+
 Command: TypeAlias = Callable[[RealtimeSession], Awaitable[Event]]
 COMMANDS: list[tuple[str, Command, type[Event]]] = [
     ("session.update", lambda s: s.update(REALTIME), SessionUpdated),
@@ -79,7 +80,6 @@ COMMANDS: list[tuple[str, Command, type[Event]]] = [
     ("conversation.item.delete", lambda s: s.delete_item("i"), ConversationItemDeleted),
     ("conversation.item.retrieve", lambda s: s.retrieve_item("i"), ConversationItemRetrieved),
     ("conversation.item.truncate", lambda s: s.truncate("i", 20), ConversationItemTruncated),
-    ("input_audio_buffer.commit", lambda s: s.commit(), InputAudioBufferCommitted),
     ("input_audio_buffer.clear", lambda s: s.clear(), InputAudioBufferCleared),
     ("response.create", lambda s: s.respond(), ResponseCreated),
 ]
@@ -186,17 +186,27 @@ async def test_the_late_answer_to_a_cancelled_command_goes_to_nobody(
         assert [m.event.type async for m in session] == ["session.created"]
 
 
+async def test_a_commit_of_enough_audio_returns_the_event_that_answers_it() -> None:
+    async with obedient() as server, server.connect() as session:
+        with pytest.raises(LocalProtocolError, match="append more"):
+            await session.commit()
+        await session.send_audio(bytes(4800))
+        assert isinstance(await session.commit(), InputAudioBufferCommitted)
+        assert server.heard_types() == ["input_audio_buffer.append", "input_audio_buffer.commit"]
+
+
 async def test_commands_of_one_kind_get_their_answers_in_their_order() -> None:
     async with deaf("input_audio_buffer.commit") as server, server.connect() as session:
         ids: dict[int, str] = {}
 
         async def commit(place: int) -> None:
+            await session.send_audio(bytes(4800))
             ids[place] = (await session.commit()).item_id
 
         async with anyio.create_task_group() as tasks:
             for place in range(3):
                 tasks.start_soon(commit, place)
-                await server.heard(place + 1)
+                await server.heard(2 * place + 2)
             for place in range(3):
                 await server.say({"type": "input_audio_buffer.committed", "item_id": str(place)})
         assert ids == {0: "0", 1: "1", 2: "2"}
@@ -298,3 +308,66 @@ async def test_the_conversation_can_be_asked_for_what_it_has_come_to() -> None:
         await session.create_item({**item("mine")})
         assert [record.id for record in session.conversation.items] == ["mine"]
         assert session.conversation.session_id == session.id
+
+
+async def test_a_response_that_waits_for_its_turn_is_not_asked_for_after_a_cancel() -> None:
+    async with obedient() as server, server.connect() as session:
+        server.replies["response.cancel"] = lambda event: ended(event.response_id, "cancelled")
+        await session.respond()
+        async with anyio.create_task_group() as tasks:
+
+            async def respond() -> None:
+                with pytest.raises(LocalProtocolError, match="cancel"):
+                    await session.respond()
+
+            tasks.start_soon(respond)
+            await anyio.wait_all_tasks_blocked()
+            (last,) = await session.cancel()
+            assert last.response.status == "cancelled"
+        assert server.heard_types() == ["response.create", "response.cancel"]
+
+
+async def test_cancels_leave_from_a_cancelled_scope_and_before_what_waits_for_room() -> None:
+    async with ScriptedServer(max_batches=1, reads=False) as server, server.connect() as session:
+        server.replies |= REPLIES
+        await server.say(begun("r1"), begun("r2"))
+        await anyio.wait_all_tasks_blocked()
+        for _ in range(64):
+            await session.send({"type": "input_audio_buffer.clear"})
+            await anyio.wait_all_tasks_blocked()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.send, {"type": "input_audio_buffer.clear"})
+            await anyio.wait_all_tasks_blocked()
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await session.cancel()
+            server.read()
+        await server.heard(67)
+        heard = server.heard_types()
+        assert heard.count("response.cancel") == 2
+        assert heard.index("response.cancel") < len(heard) - 1
+
+
+async def test_a_command_that_has_not_left_is_answered_by_nothing_that_comes() -> None:
+    committed = {"type": "input_audio_buffer.committed", "item_id": "vad"}
+    async with ScriptedServer(max_batches=1, reads=False) as server, server.connect() as session:
+        await session.send_audio(bytes(9600))
+        await anyio.wait_all_tasks_blocked()
+        await session.send({"type": "input_audio_buffer.clear"})
+        await anyio.wait_all_tasks_blocked()
+        await session.send_audio(bytes(9600))
+        ids: list[str] = []
+
+        async def commit() -> None:
+            ids.append((await session.commit()).item_id)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(commit)
+            await anyio.wait_all_tasks_blocked()
+            await server.say(committed)
+            await anyio.wait_all_tasks_blocked()
+            assert ids == []
+            server.read()
+            await server.heard(4)
+            await server.say({**committed, "item_id": "ours"})
+        assert ids == ["ours"]

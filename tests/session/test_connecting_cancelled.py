@@ -56,20 +56,32 @@ async def test_two_addresses_refuse_and_no_cancellation_is_swallowed_or_leaked(w
         await connect_at_each_moment(way, server.port, server.settled)
 
 
+def bound_to_one_port() -> list[socket.socket]:
+    """Bind a socket on each of two addresses to the same port; somebody may have taken one."""
+    while True:
+        holes = [socket.socket(), socket.socket()]
+        try:
+            holes[0].bind((ADDRESSES[0], 0))
+            holes[1].bind((ADDRESSES[1], holes[0].getsockname()[1]))
+        except OSError:
+            for hole in holes:
+                hole.close()
+        else:
+            return holes
+
+
 @pytest.fixture
 def holes() -> Iterator[int]:
     """Let two addresses answer nothing: a full queue drops whoever knocks; return their port."""
     with ExitStack() as stack:
-        port = 0
-        for address in ADDRESSES[:2]:
-            hole = stack.enter_context(socket.socket())
-            hole.bind((address, port))
+        holes = [stack.enter_context(hole) for hole in bound_to_one_port()]
+        port: int = holes[0].getsockname()[1]
+        for hole in holes:
             hole.listen(0)
-            port = hole.getsockname()[1]
             for _ in range(4):
                 knock = stack.enter_context(socket.socket())
                 knock.setblocking(False)
-                knock.connect_ex((address, port))
+                knock.connect_ex(hole.getsockname())
         yield port
 
 

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
 
 PCM_6_MIB = bytes(6 * 2**20)  # 8 MiB as base64, more than the system buffers on a loopback
 PCM_768_KIB = bytes(768 * 2**10)  # 1 MiB as base64
-COMMIT = {"type": "input_audio_buffer.commit", "event_id": "last"}
+COMMIT = {"type": "input_audio_buffer.clear", "event_id": "last"}
 
 
 def deaf(connection: RawConnection) -> None:
@@ -47,7 +47,7 @@ async def test_a_send_cancelled_against_a_deaf_server_tears_no_frame(
     assert not heard.torn
     assert [event["type"] for event in heard.events] == [
         *["input_audio_buffer.append"] * 2,
-        "input_audio_buffer.commit",
+        "input_audio_buffer.clear",
     ]
     assert heard.close == (1000, "")
 
@@ -69,10 +69,10 @@ async def test_two_hundred_cancelled_sends_leave_nothing_behind(cancel: Cancelle
     with raw_server(deaf) as server:
         async with connecting(server.port, close_timeout=0.01) as session:
             await block_the_writer(session)
-            held = session._outbox._bytes
+            held = session._outbox.bytes
             for number in range(200):
                 assert await cancel(lambda: session.send_audio(PCM_768_KIB), number % 4)
-                assert session._outbox._bytes == held
+                assert session._outbox.bytes == held
         assert held <= MAX_QUEUED_BYTES + 8 * 2**20 + 1024
         (await server.connection()).go()
         heard = await (await server.connection()).heard()
@@ -86,7 +86,7 @@ async def test_what_is_queued_never_exceeds_the_mark_by_more_than_one_message() 
                 for _ in range(20):
                     tasks.start_soon(session.send_audio, PCM_768_KIB)
                 await anyio.wait_all_tasks_blocked()
-                assert session._outbox._bytes < MAX_QUEUED_BYTES + 2**20 + 1024
+                assert session._outbox.bytes < MAX_QUEUED_BYTES + 2**20 + 1024
                 tasks.cancel_scope.cancel()
 
 

@@ -75,7 +75,7 @@ async def test_a_command_that_waits_is_told_of_the_loss(die: Death) -> None:
     with raw_server(dying) as server:
         async with connecting(server.port) as session:
             with pytest.raises(ConnectionLost):
-                await session.commit()
+                await session.clear()
 
 
 @deaths

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trio
 import trio.testing
@@ -21,6 +22,7 @@ from support import (
 
 from meshrt.errors import ConfigurationError
 from meshrt.session import Connecting, Liveness, SessionOptions
+from meshrt.session._liveness import Watch
 from meshrt.transports import ConnectionLost, SessionExpired, Transport
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
@@ -325,3 +327,49 @@ async def test_the_wall_clock_is_read_once() -> None:
 async def test_a_server_that_names_no_expiry_leaves_it_open() -> None:
     async with ScriptedServer() as server, server.connect() as session:
         assert session.expires_in is None
+
+
+class Uploading(Counted):
+    """A transport whose writer is inside a long message, so that no ping gets out."""
+
+    is_stuck = False
+
+    def ping(self) -> None:
+        self.pings.append(anyio.current_time() - self.began)
+
+    def outgoing(self) -> int:
+        return 6
+
+    @property
+    def last_write_at(self) -> float:
+        return self.inner.last_write_at if self.is_stuck else anyio.current_time()
+
+
+async def test_a_long_message_that_gets_on_is_life_and_one_that_is_stuck_is_none() -> None:
+    async with ScriptedServer(answers_pings=False) as server:
+        transport = Uploading(server.client)
+        watch = Watch(
+            transport,
+            liveness=Liveness(),
+            keep_alive=None,
+            is_active=lambda: True,
+            sent_at=anyio.current_time,
+        )
+        with anyio.move_on_after(120) as scope:
+            await watch.until_dead()
+        assert scope.cancelled_caught
+        transport.is_stuck = True
+        began = anyio.current_time()
+        await watch.until_dead()
+        assert anyio.current_time() - began <= 15
+
+
+async def test_a_loop_that_is_blocked_again_and_again_is_no_dead_server() -> None:
+    clock = trio.lowlevel.current_clock()
+    assert isinstance(clock, trio.testing.MockClock)
+    times = Liveness(ping_active=0.1, dead_active=0.5, ping_idle=0.1, dead_idle=0.5)
+    async with ScriptedServer() as server, server.connect(liveness=times) as session:
+        for _ in range(50):
+            clock.jump(0.4)
+            await anyio.lowlevel.checkpoint()
+        assert session.closed is None

@@ -14,7 +14,6 @@ from meshrt.errors import LocalProtocolError, MeshWarning
 from meshrt.events import (
     InputAudioBufferAppend,
     InputAudioBufferClear,
-    InputAudioBufferCommit,
     UnknownEvent,
 )
 from meshrt.protocol import MAX_APPEND_BYTES
@@ -343,7 +342,7 @@ async def test_many_senders_at_once_keep_each_event_whole() -> None:
 
         async def send(sender: int) -> None:
             for number in range(50):
-                event = InputAudioBufferCommit(event_id=f"{sender}.{number}")
+                event = InputAudioBufferClear(event_id=f"{sender}.{number}")
                 await session.send(event)
 
         async with anyio.create_task_group() as tasks:
@@ -360,6 +359,6 @@ async def test_many_senders_at_once_keep_each_event_whole() -> None:
 async def test_what_was_queued_together_goes_out_in_few_writes() -> None:
     async with ScriptedServer() as server, server.connect() as session:
         for number in range(MAX_QUEUED_EVENTS):
-            await session.send(InputAudioBufferCommit(event_id=str(number)))
+            await session.send(InputAudioBufferClear(event_id=str(number)))
         await server.heard(MAX_QUEUED_EVENTS)
     assert len(server.batches) == 1

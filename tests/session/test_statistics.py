@@ -35,7 +35,7 @@ async def test_what_waits_and_what_went_is_counted() -> None:
 async def test_what_came_and_who_has_not_read_it_is_counted() -> None:
     async with ScriptedServer() as server, server.connect() as session:
         session.on("message", lambda _: anyio.sleep_forever())
-        session.listen(), session.listen("response.done")
+        listeners = session.listen(), session.listen("response.done")
         await server.say(text_delta(1), error("No."), response_done())
         await anyio.wait_all_tasks_blocked()
         now = session.statistics()
@@ -44,6 +44,8 @@ async def test_what_came_and_who_has_not_read_it_is_counted() -> None:
         assert (now.waiting_handlers, now.waiting_listeners) == (1, 4)
         await session.receive()
         assert session.statistics().waiting == 3
+        del listeners
+        assert session.statistics().waiting_listeners == 0
 
 
 async def test_what_is_dropped_stays_counted() -> None:

@@ -28,6 +28,10 @@ class Wrapped:
         return self.inner.last_byte_at
 
     @property
+    def last_write_at(self) -> float:
+        return self.inner.last_write_at
+
+    @property
     def close_code(self) -> int | None:
         return self.inner.close_code
 

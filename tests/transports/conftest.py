@@ -68,6 +68,9 @@ async def raw_peer(
     """Our client after its handshake, and the bare socket at the other end."""
     near, far = tcp_pair
     transport = WebSocketTransport(near, client_codec(max_size=100_000))
+    # On asyncio AnyIO reads ahead, without a limit, until somebody receives for the first time.
+    if hasattr(far, "_transport"):
+        far._transport.pause_reading()
     yield transport, far
     await transport.abort()
 
