@@ -1,0 +1,115 @@
+"""A server as a process: ``python -m reliability.peer SCRIPT [BYTES]`` prints its port."""
+
+import base64
+import json
+import sys
+import threading
+import time
+from functools import partial
+
+from support import (
+    RawConnection,
+    created,
+    raw_server,
+    response_created,
+    text_delta,
+    text_frame,
+)
+
+_PCM = bytes(range(256)) * 12  # 64 ms
+_BATCH = 64  # events in a write
+_LONG_S = 600.0
+
+
+def numbered(number: int) -> bytes:
+    """Return audio as a frame, with its number in it."""
+    delta = {
+        "type": "response.output_audio.delta",
+        "event_id": str(number),
+        "response_id": "resp_1",
+        "item_id": "item_1",
+        "output_index": 0,
+        "content_index": 0,
+        "delta": base64.b64encode(_PCM).decode(),
+    }
+    return text_frame(delta)
+
+
+def pour(connection: RawConnection, size: int) -> None:
+    """Write numbered audio of so many bytes, and close."""
+    written = number = 0
+    while written < size:
+        batch = b"".join(numbered(number + n) for n in range(_BATCH))
+        connection.write(batch)
+        written += len(batch)
+        number += _BATCH
+    print(number, flush=True)
+
+
+def flood(size: int, connection: RawConnection) -> None:
+    """Greet, and when the client says a word write as fast as it can."""
+    connection.greet()
+    connection.read()
+    pour(connection, size)
+    connection.say_close()
+
+
+def both(size: int, connection: RawConnection) -> None:
+    """Flood, and read a flood at the same time; say how many events came, and in which order."""
+    connection.greet()
+    pouring = threading.Thread(target=pour, args=(connection, size))
+    pouring.start()
+    connection.read_all()
+    pouring.join()
+    numbers = [int(event["event_id"]) for event in connection.so_far().events]
+    in_order = numbers == list(range(len(numbers)))
+    print(json.dumps({"count": len(numbers), "in_order": in_order}), flush=True)
+
+
+def turn(connection: RawConnection) -> None:
+    """Begin an answer and say no more."""
+    connection.greet()
+    connection.read()
+    connection.say(response_created(), text_delta(0), text_delta(1))
+    time.sleep(_LONG_S)
+
+
+def idle(connection: RawConnection) -> None:
+    """Greet and say no more."""
+    connection.greet()
+    time.sleep(_LONG_S)
+
+
+def frame(connection: RawConnection) -> None:
+    """Stop in the middle of a frame."""
+    connection.shake_hands()
+    half = text_frame(text_delta("x" * 5000))[:2500]
+    connection.write(text_frame(created()) + half)
+    time.sleep(_LONG_S)
+
+
+def handshake(connection: RawConnection) -> None:
+    """Stop in the middle of the answer to the handshake."""
+    connection.read_request()
+    connection.write(connection.switching_protocols()[:40])
+    print("half", flush=True)
+    time.sleep(_LONG_S)
+
+
+def main(script: str, size: int = 0) -> None:
+    """Serve until this process is killed."""
+    scripts = {
+        "flood": partial(flood, size),
+        "both": partial(both, size),
+        "turn": turn,
+        "idle": idle,
+        "frame": frame,
+        "handshake": handshake,
+    }
+    with raw_server(scripts[script]) as server:
+        print(server.port, flush=True)
+        time.sleep(_LONG_S)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
