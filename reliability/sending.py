@@ -21,7 +21,7 @@ from .promises import Found, Setting
 from .tools import CLEAR, MIB, Tally, Watch, unheard
 
 _KIB = 1024
-_BUFFER_BYTES = 64 * _KIB  # of the system, at the server
+_BUFFER_BYTES = 256 * _KIB  # of the system, at the server
 
 
 class Deaf:
@@ -71,7 +71,7 @@ async def torn(setting: Setting) -> Found:
     unreadable = total = 0
     ways = (False,) if setting.backend == "trio" else (False, True)
     for native in ways:
-        async with beside_a_deaf_server(close_timeout=10) as (session, connection, deaf):
+        async with beside_a_deaf_server(close_timeout=0.1) as (session, connection, deaf):
             sent: list[str] = []
 
             async def send(session: RealtimeSession = session, sent: list[str] = sent) -> None:
@@ -84,6 +84,7 @@ async def torn(setting: Setting) -> Found:
                 raise RuntimeError("no send waited")
             deaf.go.set()
             await session.send({**CLEAR, "event_id": "after"})
+            await session.flush()
         data = await connection.received()
         total += len(data)
         unreadable += _unreadable(data, [*sent, "after"])
@@ -164,36 +165,47 @@ def _held() -> int:
 
 
 async def receipts(setting: Setting) -> Found:
-    """Cancel sends at random, end sessions in three ways, and compare receipts with the wire."""
+    """Cancel sends at random, end sessions in four ways, and compare receipts with the wire."""
     chance = random.Random(9)
-    tally = Tally()
+    tallies = {end: Tally() for end in _ENDS}
     fates: Counter[str] = Counter()
     cancelled = 0
-    with unheard(tally):
-        for end in itertools.cycle(("kind", "stuck", "reset")):
-            if cancelled >= setting.sizes["cancels"]:
-                break
-            cancelled += await _one_session(end, chance, setting, tally, fates)
-    counts = ", ".join(f"{count} {fate}" for fate, count in sorted(fates.items()))
-    untrue, remark = tally.found()
-    return {"untrue": (untrue, f"{remark}: {cancelled} cancelled, {counts}")}
+    for end in itertools.cycle(_ENDS):
+        if cancelled >= setting.sizes["cancels"]:
+            break
+        with unheard(tallies[end]):
+            cancelled += await _one_session(end, chance, setting, tallies[end], fates)
+    closing = tallies.pop("cut while we close")
+    sending = sum(tallies.values(), Tally())
+    counts = ", ".join(f"{count:,} {fate}" for fate, count in sorted(fates.items()))
+    untrue, remark = sending.found()
+    return {
+        "untrue": (untrue, f"{remark} ({cancelled:,} cancelled, {counts})"),
+        "closing": closing.found(),
+    }
+
+
+_SOME, _MANY = 150, 2000  # sends: the second are more than are read before we are cut off
+_ENDS = ("kind", "stops reading", "cut while we send", "cut while we close")
 
 
 def _reading(end: str, chance: random.Random, deaf: Deaf) -> Callable[[RawConnection], None]:
-    """Return a server that reads slowly, and after some reads not at all, or cuts us off."""
-    reads = 10**6 if end == "kind" else chance.randrange(3, 60)
+    """Return a server that reads slowly, and at last not at all, or cuts us off."""
+    reads = chance.randrange(3, 30) if end in ("stops reading", "cut while we send") else 10**6
 
     def script(connection: RawConnection) -> None:
         connection.greet()
         connection.say(*map(text_delta, range(3)))
         for _ in range(reads):
+            if end == "cut while we close" and deaf.go.is_set():
+                break
             if not connection.read():
                 return
             time.sleep(0.001)
-        if end == "reset":
-            connection.reset()
-        else:
+        if end == "stops reading":
             deaf.go.wait(20)
+        else:
+            connection.reset()
 
     return script
 
@@ -208,9 +220,12 @@ async def _one_session(
     with raw_server(script, receive_buffer_bytes=_BUFFER_BYTES) as server:
         async with connecting(server.port, close_timeout=0.1) as session:
             try:
-                await _send_some(session, chance, setting, receipts, cancelled)
+                count = _MANY if end == "cut while we send" else _SOME
+                await _send_some(session, chance, setting, count, receipts, cancelled)
                 if end == "kind":
                     await session.flush()
+                if end == "cut while we close":
+                    deaf.go.set()
             except ConnectionLost:
                 pass
         deaf.go.set()
@@ -226,11 +241,12 @@ async def _send_some(
     session: RealtimeSession,
     chance: random.Random,
     setting: Setting,
+    count: int,
     receipts: list[Receipt],
     cancelled: set[str],
 ) -> None:
-    audio = "A" * (64 * _KIB)
-    for number in range(150):
+    audio = "A" * (128 * _KIB)
+    for number in range(count):
         event_id = f"e{number}"
         event: dict[str, object] = {**CLEAR, "event_id": event_id}
         if chance.random() < 0.5:
@@ -239,11 +255,11 @@ async def _send_some(
         async def send(event: dict[str, object] = event) -> None:
             receipts.append(await session.send(event))
 
-        count = len(receipts)
+        before = len(receipts)
         native = setting.backend == "asyncio" and chance.random() < 0.5
         # Nothing may be done at once, which is a cancellation before it began.
         delay = chance.choice((0.0, chance.random() * 0.003, 5.0))
-        if await within(delay, send, native=native) and len(receipts) == count:
+        if await within(delay, send, native=native) and len(receipts) == before:
             cancelled.add(event_id)
 
 

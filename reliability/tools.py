@@ -34,6 +34,14 @@ class Tally:
         """Note a time; the worst is kept."""
         self.worst_s = max(self.worst_s, seconds)
 
+    def __add__(self, other: "Tally") -> "Tally":
+        """Return both in one."""
+        both = Tally()
+        both.tried = self.tried + other.tried
+        both.wrong = self.wrong + other.wrong
+        both.worst_s = max(self.worst_s, other.worst_s)
+        return both
+
     def expect(self, holds: object, what: str) -> None:
         """Note a try, and what is wrong unless something holds."""
         self.tried += 1
