@@ -18,3 +18,8 @@ PROMISES += (
     Promise("readers", "C", "receiving:two", (Figure("lost", "x"),Figure("told","y",0.05,"s")), {"messages":1000}, {"messages":10}, {"messages":10000}),
     Promise("dropped", "C", "receiving:dropped", (Figure("left", "x"),Figure("cpu","y",5,"%")), {"rounds":20,"idle_ms":1000}, {"rounds":2,"idle_ms":100}, {"rounds":20,"idle_ms":1000}),
 )
+PROMISES += (
+    Promise("exceptions", "C", "exceptions:shapes", (Figure("single", "x"),Figure("pairs", "x")), {"rounds":3}, {"rounds":1}, {"rounds":10}),
+    Promise("handlers", "C", "handlers:handlers", (Figure("raises", "x",.1,"s"),Figure("cancelled", "x",.1,"s"),Figure("hangs", "x",.5,"s"),Figure("said","z")), {"rounds":5}, {"rounds":1}, {"rounds":10}),
+    Promise("around", "C", "surroundings:around", (Figure("wrong", "x"),), {}, {}, {}),
+)

@@ -11,7 +11,7 @@ from meshrt.session import RealtimeMessage, RealtimeSession
 from .promises import Found, Setting
 from .tools import Tally, Watch, numbers_of, unheard
 
-_PAUSE_S = 0.0002  # of the server, so that readers have to wait
+_PAUSE_S = 0.001  # of the server, so that readers have to wait
 
 
 async def two(setting: Setting) -> Found:
