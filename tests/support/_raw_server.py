@@ -296,9 +296,11 @@ class RawServer:
     def _accept(self) -> None:
         while True:
             sock, client = self._listener.accept()
-            if client == self._last or self._stopping.is_set():
+            # Looked at before the close: who waits for that may stop us right after it.
+            stopping = self._stopping.is_set()
+            if client == self._last or stopping:
                 sock.close()
-                if client == self._last and self._stopping.is_set():
+                if client == self._last and stopping:
                     return
                 continue
             connection = RawConnection(sock, self._stopping)
