@@ -18,7 +18,7 @@ from meshrt.session import RealtimeSession
 from meshrt.transports import ConnectError, ConnectionLost, SessionExpired
 
 from .promises import Found, Setting
-from .tools import Tally
+from .tools import CLEAR, Tally
 
 _EXPIRY = "Your session hit the maximum duration of 60 minutes."
 _CANCELLED = "cancelled"
@@ -66,18 +66,21 @@ async def _try(case: Callable[[], Awaitable[tuple[Expected, Any]]], tally: Tally
 
 
 async def _outcome(
-    body: Body, *said: bytes, end: Callable[[RawConnection], None] | None = None, **options: Any
+    body: Body,
+    *said: bytes,
+    end: Callable[[RawConnection], None] = RawConnection.serve,
+    asked: bool = False,
+    **options: Any,
 ) -> Any:
-    """Run a body with a server that says something and ends so; return what came out."""
+    """Run a body with a server that says something, once it is asked, and ends so; return what came out."""
 
     def script(connection: RawConnection) -> None:
         connection.greet()
+        if asked:
+            connection.read()
         for data in said:
             connection.write(data)
-        if end is not None:
-            end(connection)
-        else:
-            connection.serve()
+        end(connection)
 
     with raw_server(script) as server:
         came = await _caught(lambda: _session(server.port, body, options))
@@ -216,15 +219,15 @@ def _after(before: Callable[[RealtimeSession], None] | None, raised: BaseExcepti
     return body
 
 
-def _handled(raised: BaseException, *, then: Callable[[], None] = lambda: None) -> Body:
+def _handled(raised: BaseException) -> Body:
     """Return a body that has a handler which raises, and does nothing itself."""
 
     def fail(*_: object) -> None:
-        then()
         raise raised
 
     async def body(session: RealtimeSession) -> None:
         session.on("message", fail).on("close", fail)
+        await session.send(CLEAR)
         await anyio.sleep_forever()
 
     return body
@@ -254,12 +257,12 @@ async def _a_handler_and_the_body() -> tuple[Expected, Any]:
         finally:
             raise raised
 
-    return raised, await _outcome(body, _text(b'{"type":"x"}'))
+    return raised, await _outcome(body, _text(b'{"type":"x"}'), asked=True)
 
 
 async def _a_handler_and_a_loss() -> tuple[Expected, Any]:
     raised = Own()
-    return raised, await _outcome(_handled(raised), end=RawConnection.reset)
+    return raised, await _outcome(_handled(raised), end=RawConnection.reset, asked=True)
 
 
 async def _a_loss_and_a_cancellation() -> tuple[Expected, Any]:

@@ -116,12 +116,13 @@ async def _is_cancelled(port: int) -> float:
 
 async def _await_a_cancelled_task() -> None:
     try:
-        task = asyncio.create_task(asyncio.sleep(10))
+        loop = asyncio.get_running_loop()
     except RuntimeError:  # on Trio, where nobody cancels a task from outside
         with anyio.CancelScope() as scope:
             scope.cancel()
             await anyio.sleep_forever()
         raise
+    task = loop.create_task(asyncio.sleep(10))
     task.cancel()
     await task
 
