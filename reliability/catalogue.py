@@ -23,3 +23,14 @@ PROMISES += (
     Promise("handlers", "C", "handlers:handlers", (Figure("raises", "x",.1,"s"),Figure("cancelled", "x",.1,"s"),Figure("hangs", "x",.5,"s"),Figure("said","z")), {"rounds":5}, {"rounds":1}, {"rounds":10}),
     Promise("around", "C", "surroundings:around", (Figure("wrong", "x"),), {}, {}, {}),
 )
+PROMISES += (
+    Promise("sigint", "C", "processes:interrupted", (Figure("wrong", "x"),Figure("worst", "x",2,"s")), {"times":40}, {"times":4}, {"times":200}),
+    Promise("forgotten", "C", "processes:forgotten", (Figure("wrong", "x"),Figure("worst", "x",1,"s")), {"times":2}, {"times":1}, {"times":3}),
+    Promise("pong", "C", "flow:pong", (Figure("pong", "x",1,"s"),), {"rounds":5}, {"rounds":1}, {"rounds":20}),
+    Promise("unread", "C", "flow:unread", (Figure("rss", "x",24,"MiB"),Figure("told", "x",1,"s"),Figure("order", "x")), {"mib":256}, {"mib":32}, {"mib":1024}),
+    Promise("never-read", "C", "flow:never_read", (Figure("rss", "x",24,"MiB"),Figure("lives", "x")), {"mib":256}, {"mib":32}, {"mib":1024}),
+    Promise("both", "C", "flow:both", (Figure("s", "x",30,"s"),Figure("order", "x")), {"mib":100}, {"mib":5}, {"mib":100}),
+    Promise("killed", "C", "liveness:killed", (Figure("turn", "x",.5,"s"),Figure("idle", "x",.5,"s"),Figure("frame", "x",.5,"s"),Figure("handshake", "x",.5,"s"),Figure("wrong","x")), {"rounds":2}, {"rounds":1}, {"rounds":10}),
+    Promise("silent", "C", "liveness:silent", (Figure("turn", "x",15.5,"s"),Figure("idle", "x",30.5,"s")), {"turn":1,"idle":1}, {"turn":0,"idle":0}, {"turn":1,"idle":1},waits=True),
+    Promise("expired", "C", "liveness:expired", (Figure("wrong", "x"),), {"rounds":1}, {"rounds":1}, {"rounds":3}),
+)
