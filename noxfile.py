@@ -85,6 +85,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0])
+def reliability(session: nox.Session) -> None:
+    """Measure what is promised when things go wrong; arguments go to ``python -m reliability``."""
+    session.install(".[all]", *group("test"))
+    session.run("python", "-m", "reliability", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
 def fuzz(session: nox.Session) -> None:
     """Fuzz the decoder for a minute, or as ``-- -max_total_time=3600`` says."""
     session.install(".", *group("fuzz"))

@@ -104,17 +104,18 @@ async def never_read(setting: Setting) -> Found:
             picture = session.statistics()
             tally.expect(session.closed.code == 1000, f"it ended with {session.closed}")
             tally.expect(picture.received == count + 1, f"{picture.received} of {count} came")
-    return {"rss": ((most - before) / MIB, f"of {picture.received_bytes / MIB:.0f}"),
-            "lives": tally.found()}
+    return {
+        "rss": ((most - before) / MIB, f"of {picture.received_bytes / MIB:.0f}"),
+        "lives": tally.found(),
+    }
 
 
 async def both(setting: Setting) -> Found:
     """Flood each other: nobody waits for ever, nothing is out of order."""
     tally = Tally()
     size = setting.sizes["mib"] * MIB
-    watch = Watch()
     with unheard(tally), peer("both", size) as server:
-        async with connecting(server.port, close_timeout=20) as session:
+        async with connecting(server.port, close_timeout=0.5) as session:
             watch = Watch()
             sent = 0
             async with anyio.create_task_group() as tasks:
@@ -133,7 +134,6 @@ async def both(setting: Setting) -> Found:
                 while session.statistics().waiting:
                     await anyio.sleep(0.01)
                 tasks.cancel_scope.cancel()
-            await session.close()
         heard = json.loads(await server.says())
     tally.expect(heard == {"count": sent, "in_order": True}, f"of {sent} the server heard {heard}")
     return {"s": (took, f"for {2 * size / MIB:.0f} MiB"), "order": tally.found()}

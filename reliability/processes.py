@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ _PATIENCE_S = 10.0
 _AT_ONCE = 2  # programs
 _SOME_S = 0.5  # within which they are interrupted
 _PIPE = subprocess.PIPE
+_WARNING = re.compile(r"ResourceWarning: (?!Enable tracemalloc)")
 
 
 def _program(*words: object, dev: bool = False) -> "subprocess.Popen[str]":
@@ -111,7 +113,7 @@ def _forget(loop: str, port: int) -> tuple[float, int, str]:
         ended = time.monotonic()
     report: dict[str, Any] = json.loads(out.splitlines()[-1])
     raised = "" if report["raised"] == "nothing" else f"\nraised {report['raised']}"
-    return ended - report["at"], err.count("ResourceWarning"), err + raised
+    return ended - report["at"], len(_WARNING.findall(err)), err + raised
 
 
 def _last(err: str) -> str:

@@ -70,7 +70,9 @@ def _cell(measured: Measured, figure: Figure, loop: str) -> str:
     if loop not in measured.found:
         return ""
     value, remark = measured.found[loop][figure.key]
-    shown = f"{value:.3f}" if figure.unit == "s" else f"{value:,.3g}" if value % 1 else f"{value:,.0f}"
+    shown = (
+        f"{value:.3f}" if figure.unit == "s" else f"{value:,.3g}" if value % 1 else f"{value:,.0f}"
+    )
     text = " ".join(filter(None, (shown, figure.unit, remark)))
     return f"**{text}**" if value > figure.limit else text
 

@@ -117,9 +117,7 @@ async def piled(setting: Setting) -> Found:
             cancelled = 0
             for number in range(tries):
                 native = setting.backend == "asyncio" and number % 2 == 1
-                cancelled += await within(
-                    0.005, lambda: session.send_audio(chunk), native=native
-                )
+                cancelled += await within(0.005, lambda: session.send_audio(chunk), native=native)
             more = max(_held() - before, 0)
     if cancelled < tries:
         raise RuntimeError(f"{cancelled} of {tries} sends were cancelled")
