@@ -5,7 +5,7 @@ import itertools
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from unittest.mock import patch
 
 import anyio
@@ -27,11 +27,13 @@ from support import (
     text_delta,
 )
 
-from meshrt.session import RealtimeMessage
 from meshrt.transports import SessionClosed
 
 from .promises import Found, Setting
 from .tools import CLEAR, Tally, Watch, numbers_of
+
+if TYPE_CHECKING:
+    from meshrt.session import RealtimeMessage
 
 _CLOSE_S = 0.01  # the close_timeout of those whose server never answers a CLOSE
 _MOST_POINTS = 2000
@@ -88,9 +90,12 @@ async def ticks(setting: Setting) -> Found:
         with raw_server(RawConnection.greet_and_serve) as server:
             await _at_each(way, server, _connect_by_name, left, outcomes)
         at_once = functools.partial(anyio.connect_tcp, happy_eyeballs_delay=0)
-        with patch("anyio.connect_tcp", at_once), _holes() as port:
-            with raw_server(RawConnection.greet_and_serve, port=port) as server:
-                await _at_each(way, server, _connect_by_name, left, outcomes)
+        with (
+            patch("anyio.connect_tcp", at_once),
+            _holes() as port,
+            raw_server(RawConnection.greet_and_serve, port=port) as server,
+        ):
+            await _at_each(way, server, _connect_by_name, left, outcomes)
     return _found(left, outcomes)
 
 

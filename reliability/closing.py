@@ -19,7 +19,7 @@ from meshrt.transports import SessionClosed
 
 from .promises import Found, Setting
 from .sending import Deaf, beside_a_deaf_server
-from .tools import CLEAR, Tally, Watch, unheard
+from .tools import CLEAR, Tally, Watch, unheard, until
 
 _UNREAD = 64
 _CALLS = 20
@@ -55,8 +55,7 @@ def _silent(connection: RawConnection) -> None:
 async def _unread(script: RawScript) -> float:
     with raw_server(_then(script)) as server:
         async with connecting(server.port) as session:
-            while session.statistics().received < _UNREAD:
-                await anyio.sleep(0.005)
+            await until(lambda: session.statistics().received > _UNREAD)
             watch = Watch()
             await session.close()
             took = watch.s

@@ -18,7 +18,7 @@ from meshrt.session import RealtimeSession
 from meshrt.transports import ConnectError, ConnectionLost, SessionExpired
 
 from .promises import Found, Setting
-from .tools import CLEAR, Tally
+from .tools import CLEAR, Tally, until
 
 _EXPIRY = "Your session hit the maximum duration of 60 minutes."
 _CANCELLED = "cancelled"
@@ -53,10 +53,7 @@ async def shapes(setting: Setting) -> Found:
 
 async def _try(case: Callable[[], Awaitable[tuple[Expected, Any]]], tally: Tally) -> None:
     expected, came = await case()
-    if isinstance(expected, type):
-        holds = type(came) is expected
-    else:
-        holds = came is expected
+    holds = (type(came) if isinstance(expected, type) else came) is expected
     # Our own errors are bare: what else went on inside is no context of theirs.
     if isinstance(came, MeshError):
         holds = holds and came.__context__ is None
@@ -72,7 +69,15 @@ async def _outcome(
     asked: bool = False,
     **options: Any,
 ) -> Any:
-    """Run a body with a server that says something, once it is asked, and ends so; return what came out."""
+    """Run a body with a server that says something and ends so; return what came out.
+
+    Args:
+        body: The block's.
+        said: What the server says after its greeting.
+        end: How it ends.
+        asked: Whether it waits for a word of the client's before that.
+        options: For the session.
+    """
 
     def script(connection: RawConnection) -> None:
         connection.greet()
@@ -168,8 +173,7 @@ async def _the_server_reports_an_error() -> tuple[Expected, Any]:
 async def _nobody_reads_in_time() -> tuple[Expected, Any]:
     async def body(session: RealtimeSession) -> None:
         await session.receive()
-        while session.closed is None:
-            await anyio.sleep(0.001)
+        await until(lambda: session.closed)
         await _iterate(session)
 
     many = _text(b'{"type":"x","a":"' + b"x" * 5000 + b'"}') * 100
@@ -212,8 +216,8 @@ def _after(before: Callable[[RealtimeSession], None] | None, raised: BaseExcepti
     async def body(session: RealtimeSession) -> None:
         if before is not None:
             before(session)
-        while before is None and session.closed is None:
-            await anyio.sleep(0.001)
+        else:
+            await until(lambda: session.closed)
         raise raised
 
     return body
@@ -267,8 +271,7 @@ async def _a_handler_and_a_loss() -> tuple[Expected, Any]:
 
 async def _a_loss_and_a_cancellation() -> tuple[Expected, Any]:
     async def body(session: RealtimeSession) -> None:
-        while session.closed is None:
-            await anyio.sleep(0.001)
+        await until(lambda: session.closed)
         _SCOPES[-1].cancel()
         await _iterate(session)
 

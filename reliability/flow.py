@@ -12,7 +12,7 @@ from meshrt.errors import SlowConsumerError
 from meshrt.session import DEFAULT_BUDGET_BYTES, RealtimeSession
 
 from .promises import Found, Setting
-from .tools import CLEAR, MIB, Tally, Watch, peer, resident_bytes, unheard
+from .tools import CLEAR, MIB, Tally, Watch, peer, resident_bytes, unheard, until
 
 _UNREAD = 64
 _NEVER_S = 10.0
@@ -128,11 +128,9 @@ async def both(setting: Setting) -> Found:
                 await session.flush()
                 took = watch.s
                 count = int(await server.says())
-                while session.statistics().received <= count:
-                    await anyio.sleep(0.01)
+                await until(lambda: session.statistics().received > count)
                 took = max(took, watch.s)
-                while session.statistics().waiting:
-                    await anyio.sleep(0.01)
+                await until(lambda: not session.statistics().waiting)
                 tasks.cancel_scope.cancel()
         heard = json.loads(await server.says())
     tally.expect(heard == {"count": sent, "in_order": True}, f"of {sent} the server heard {heard}")

@@ -85,7 +85,7 @@ async def _until_out(
                 await session.send(CLEAR)
     except expected:
         pass
-    if len(stopped) != 3:  # noqa: PLR2004  the siblings
+    if len(stopped) != 3:
         raise RuntimeError("a sibling was not stopped")
     return began[0].s
 

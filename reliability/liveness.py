@@ -79,7 +79,7 @@ async def _failure_in_a_session(
         messages: list[RealtimeMessage] = []
         if script == "turn":
             await session.send({"type": "response.create"})
-            await until(lambda: session.statistics().received == 4)  # noqa: PLR2004
+            await until(lambda: session.statistics().received == 4)
         await kill()  # type: ignore[misc]
         try:
             async for message in session:
@@ -126,7 +126,7 @@ async def _until_lost(*, turn: bool) -> float:
         async with connecting(server.port) as session:
             if turn:
                 await session.send({"type": "response.create"})
-                await until(lambda: session.statistics().received == 3)  # noqa: PLR2004
+                await until(lambda: session.statistics().received == 3)
             watch = Watch()
             try:
                 with anyio.fail_after(90):

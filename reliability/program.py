@@ -1,4 +1,4 @@
-"""A program for others to interrupt or to forget: ``python -m reliability.program WHAT LOOP PORT``.
+"""A program that is interrupted, or forgets: ``python -m reliability.program WHAT LOOP PORT``.
 
 It says ``ready`` on its standard output, and at last a line of JSON on how it ended.
 """
@@ -9,8 +9,9 @@ import sys
 import time
 from functools import partial
 
-from benchmarks.loops import run
 from support import PCM, connecting
+
+from benchmarks.loops import run
 
 from .tools import CLEAR
 

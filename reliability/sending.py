@@ -18,7 +18,7 @@ from meshrt.session import RealtimeSession, Receipt
 from meshrt.transports import ConnectionLost
 
 from .promises import Found, Setting
-from .tools import CLEAR, MIB, Tally, Watch, unheard
+from .tools import CLEAR, MIB, Tally, unheard
 
 _KIB = 1024
 _BUFFER_BYTES = 256 * _KIB  # of the system, at the server
@@ -219,7 +219,9 @@ async def _one_session(
         async with connecting(server.port, close_timeout=0.1) as session:
             try:
                 count = _MANY if end == "cut while we send" else _SOME
-                await _send_some(session, chance, setting, count, receipts, cancelled)
+                await _send_some(
+                    session, chance, setting, count=count, receipts=receipts, cancelled=cancelled
+                )
                 if end == "kind":
                     await session.flush()
                 if end == "cut while we close":
@@ -239,6 +241,7 @@ async def _send_some(
     session: RealtimeSession,
     chance: random.Random,
     setting: Setting,
+    *,
     count: int,
     receipts: list[Receipt],
     cancelled: set[str],

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -124,7 +125,7 @@ def _cuts(data: bytes, chance: random.Random) -> list[bytes]:
     if chance.random() < 0.1:
         return [data[at : at + 1] for at in range(len(data))]
     marks = sorted({0, len(data), *chance.choices(range(1, len(data)), k=chance.randrange(1, 20))})
-    return [data[a:b] for a, b in zip(marks, marks[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(marks)]
 
 
 async def hostile(setting: Setting) -> Found:
@@ -153,7 +154,7 @@ def _is_told(heard: list[object]) -> bool:
     """Tell whether the greeting was heard, and then a message or a refusal."""
     what = heard[1]
     is_refusal = isinstance(what, tuple) and what[0] is RemoteProtocolError
-    return is_refusal or len(heard) == 3  # noqa: PLR2004  greeting, message, end
+    return is_refusal or len(heard) == 3
 
 
 def _hostile_payloads() -> dict[str, bytes]:

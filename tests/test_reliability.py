@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
+# A package of the checkout, of which what is installed knows nothing.
+sys.path.append(str(Path(__file__).parents[1]))
+
+from reliability import report, runner
+from reliability.catalogue import PROMISES
+from reliability.promises import LOOPS as ALL_LOOPS, Figure, Promise
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "explanation" / "reliability.md"
 MARKERS = ("<!-- reliability: begin -->", "<!-- reliability: end -->")
 NEEDS = {"Trio": "trio", "uvloop": "uvloop"}
 LOOPS = [loop for loop in ("Trio", "asyncio", "uvloop") if find_spec(NEEDS.get(loop, "asyncio"))]
-
-# It is a package of the checkout, of which what is installed knows nothing.
-sys.path.append(str(ROOT))
-
-from reliability import report, runner
-from reliability.catalogue import PROMISES
-from reliability.promises import LOOPS as ALL_LOOPS, Figure, Promise
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc, which only Linux has")
 
@@ -79,7 +79,7 @@ def test_what_does_not_hold_is_shown() -> None:
 def test_what_came_to_no_result_does_not_pass() -> None:
     text = report.tables([measured(0.1, asyncio="it broke")], amount="usual")
 
-    assert "| 0.100 s | failed | 0.100 s | **not measured** |" in text
+    assert "| 0.100 s | failed  | 0.100 s | **not measured** |" in text
     assert "name on asyncio failed: `it broke`" in text
 
 
