@@ -117,7 +117,7 @@ async def _at_each(
             left.expect(holds=False, what=f"{where}: {error}")
         else:
             left.expect(holds=True, what=where)
-        outcomes.took(cancel.took_s)
+        outcomes.took(cancel.took_s, f"to {scene.__name__.strip('_').replace('_', ' ')}")
         if not (hasattr(cancel, "outcome") and cancel.outcome.asked):
             return
 

@@ -199,7 +199,7 @@ _CANCELLATION = (
         "Cancellation and structure",
         "processes:forgotten",
         (
-            Figure("wrong", "A session that nobody closes is one ResourceWarning at the exit"),
+            Figure("wrong", "A session that nobody closes is one ResourceWarning that says where"),
             Figure("worst", "The same: until the program has ended", 1, "s"),
         ),
         usual={"times": 3},
@@ -397,9 +397,9 @@ _LIVENESS = (
             ),
             Figure("idle", "No byte comes while idle: 30 s, and 0.5 s", 30.5, "s", "the same"),
         ),
-        usual={"turn": 1, "idle": 1},
-        quick={"turn": 0, "idle": 0},
-        full={"turn": 1, "idle": 1},
+        usual={"percent": 100},
+        quick={"percent": 10},
+        full={"percent": 100},
         waits=True,
     ),
     Promise(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import anyio
+import attrs
 from support import (
     RawConnection,
     close_frame,
@@ -15,13 +16,14 @@ from support import (
     text_delta,
 )
 
-from meshrt.session import RealtimeMessage, RealtimeSession
+from meshrt.session import Liveness, RealtimeMessage, RealtimeSession
 from meshrt.transports import ConnectError, ConnectionLost, SessionExpired
 
 from .promises import Found, Setting
 from .sending import Deaf
 from .tools import Peer, Tally, Watch, numbers_of, peer, until
 
+_ALL = 100
 _EXPIRY = "Your session hit the maximum duration of 60 minutes."
 
 
@@ -99,20 +101,27 @@ def _is_told_of_turn(script: str, came: Exception) -> bool:
 async def silent(setting: Setting) -> Found:
     """Wait for a server that says no more: in a turn, and idle."""
     found: Found = {}
+    percent = setting.sizes["percent"]
+    remark = "" if percent == _ALL else f"with {percent} % of the times"
 
     async def measure(key: str, *, turn: bool) -> None:
-        found[key] = (await _until_lost(turn=turn), "")
+        found[key] = (await _until_lost(_times(percent), turn=turn), remark)
 
     async with anyio.create_task_group() as tasks:
-        for key in ("turn", "idle"):
-            if setting.sizes[key]:
-                tasks.start_soon(lambda key=key: measure(key, turn=key == "turn"))
-            else:
-                found[key] = (0.0, "not tried")
+        tasks.start_soon(lambda: measure("turn", turn=True))
+        tasks.start_soon(lambda: measure("idle", turn=False))
     return found
 
 
-async def _until_lost(*, turn: bool) -> float:
+def _times(percent: int) -> Liveness:
+    """Return the times that are the default, or a part of them."""
+    times = Liveness()
+    if percent == _ALL:
+        return times
+    return Liveness(**{name: s * percent / 100 for name, s in attrs.asdict(times).items()})
+
+
+async def _until_lost(times: Liveness, *, turn: bool) -> float:
     deaf = Deaf()
 
     def script(connection: RawConnection) -> None:
@@ -123,7 +132,7 @@ async def _until_lost(*, turn: bool) -> float:
         deaf.go.wait(100)
 
     with raw_server(script) as server:
-        async with connecting(server.port) as session:
+        async with connecting(server.port, liveness=times) as session:
             if turn:
                 await session.send({"type": "response.create"})
                 await until(lambda: session.statistics().received == 3)

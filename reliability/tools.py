@@ -29,17 +29,20 @@ class Tally:
         self.tried = 0
         self.wrong: list[str] = []
         self.worst_s = 0.0
+        self.worst_where = ""
 
-    def took(self, seconds: float) -> None:
-        """Note a time; the worst is kept."""
-        self.worst_s = max(self.worst_s, seconds)
+    def took(self, seconds: float, where: str = "") -> None:
+        """Note a time and what took it; the worst is kept."""
+        if seconds > self.worst_s:
+            self.worst_s, self.worst_where = seconds, where
 
     def __add__(self, other: "Tally") -> "Tally":
         """Return both in one."""
         both = Tally()
         both.tried = self.tried + other.tried
         both.wrong = self.wrong + other.wrong
-        both.worst_s = max(self.worst_s, other.worst_s)
+        for each in (self, other):
+            both.took(each.worst_s, each.worst_where)
         return both
 
     def expect(self, holds: object, what: str) -> None:
@@ -59,8 +62,8 @@ class Tally:
         return words[:_REMARK]
 
     def worst(self) -> tuple[float, str]:
-        """Return the worst time."""
-        return self.worst_s, ""
+        """Return the worst time, and what took it."""
+        return self.worst_s, self.worst_where
 
 
 class Watch:
