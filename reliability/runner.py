@@ -12,7 +12,7 @@ from .catalogue import PROMISES
 from .promises import Found, Promise
 
 ROOT = Path(__file__).parents[1]
-_LAST_WORDS = 400  # of what a worker wrote before it failed
+_LAST_WORDS = 300  # of the last line that a worker wrote before it failed
 # A warning is an exception: of a socket that is left open or a coroutine that is never awaited,
 # raised where nobody can catch it, the checks hear by a hook.
 _PYTHON = (sys.executable, "-W", "error")
@@ -93,6 +93,7 @@ def _work(promise: Promise, loop: str, amount: str) -> Found:
     except subprocess.TimeoutExpired:
         raise WorkerError(f"not done after {promise.timeout_s:g} s") from None
     if done.returncode:
-        raise WorkerError(" ".join(done.stderr[-_LAST_WORDS:].split()) or "it said nothing")
+        last = done.stderr.strip().rpartition("\n")[2]
+        raise WorkerError(last[:_LAST_WORDS] or f"it ended with {done.returncode}")
     found = json.loads(done.stdout.splitlines()[-1])
     return {key: (value, remark) for key, (value, remark) in found.items()}

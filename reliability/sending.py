@@ -4,6 +4,7 @@ import asyncio
 import gc
 import itertools
 import random
+import socket
 import threading
 import time
 import tracemalloc
@@ -32,8 +33,14 @@ class Deaf:
 
     def __call__(self, connection: RawConnection) -> None:
         """Be a raw server's script."""
+        hold_little(connection)
         connection.greet()
         self.go.wait(60)
+
+
+def hold_little(connection: RawConnection) -> None:
+    """Let the system take but little of what a server does not read."""
+    connection._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
 
 
 @asynccontextmanager
@@ -42,7 +49,7 @@ async def beside_a_deaf_server(
 ) -> AsyncGenerator[tuple[RealtimeSession, RawConnection, Deaf]]:
     """Open a session with a server that does not read until the block is left."""
     deaf = Deaf()
-    with raw_server(deaf, receive_buffer_bytes=_BUFFER_BYTES) as server:
+    with raw_server(deaf) as server:
         try:
             async with connecting(server.port, liveness=None, **options) as session:
                 yield session, server.connections[0], deaf
@@ -192,6 +199,7 @@ def _reading(end: str, chance: random.Random, deaf: Deaf) -> Callable[[RawConnec
     reads = chance.randrange(3, 30) if end in ("stops reading", "cut while we send") else 10**6
 
     def script(connection: RawConnection) -> None:
+        hold_little(connection)
         connection.greet()
         connection.say(*map(text_delta, range(3)))
         for _ in range(reads):
@@ -215,7 +223,7 @@ async def _one_session(
     receipts: list[Receipt] = []
     cancelled: set[str] = set()
     script = _reading(end, chance, deaf)
-    with raw_server(script, receive_buffer_bytes=_BUFFER_BYTES) as server:
+    with raw_server(script) as server:
         async with connecting(server.port, close_timeout=0.1) as session:
             try:
                 count = _MANY if end == "cut while we send" else _SOME
