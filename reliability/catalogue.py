@@ -357,7 +357,7 @@ _FLOW = (
         "Flow and memory",
         "flow:both",
         (
-            Figure("s", "Both sides send 100 MB at once: all is there after", 30, "s"),
+            Figure("s", "Both sides send 100 MB at once: sent and received after", 30, "s"),
             Figure("order", "The same: out of order, lost or doubled"),
         ),
         usual={"mib": 100},

@@ -83,8 +83,11 @@ def _failure(measured: Measured, loop: str) -> str:
 
 def summary(all_measured: Sequence[Measured]) -> str:
     """Say how many promises are kept, and which are not."""
-    judged = [(figure, verdict(each, figure)) for each, figure in _lines(all_measured)]
-    broken = [f"- {figure.title}: {_WORDS[kept]}" for figure, kept in judged if not kept]
+    judged = [
+        (f"{each.promise.name}: {figure.title}", verdict(each, figure))
+        for each, figure in _lines(all_measured)
+    ]
+    broken = [f"- {title}: {_WORDS[kept]}" for title, kept in judged if not kept]
     kept = f"{len(judged) - len(broken)} of {len(judged)} lines pass."
     return "\n".join([kept, "", *broken]) if broken else kept
 

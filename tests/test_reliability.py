@@ -73,7 +73,7 @@ def test_what_does_not_hold_is_shown() -> None:
 
     assert "**0.300 s of 5: that**" in text
     assert "**FAIL**" in text
-    assert "0 of 1 lines pass.\n\n- It holds: **FAIL**" in text
+    assert "0 of 1 lines pass.\n\n- name: It holds: **FAIL**" in text
 
 
 def test_what_came_to_no_result_does_not_pass() -> None:
