@@ -22,7 +22,7 @@ from meshrt.events import (
     Error,
     InputAudioBufferAppend,
     InputAudioBufferCommit,
-    RealtimeSession,
+    RealtimeSessionConfig,
     ResponseCreate,
     ResponseDone,
     ResponseOutputAudioDelta,
@@ -64,7 +64,7 @@ class Line:
 def ask(line: Line, question: bytes) -> None:
     """Send the question, and say that it is all."""
     by_hand = AudioConfig(input=AudioInput(turn_detection=None))
-    line.send(SessionUpdate(session=RealtimeSession(audio=by_hand)))
+    line.send(SessionUpdate(session=RealtimeSessionConfig(audio=by_hand)))
     for start in range(0, len(question), CHUNK_BYTES):
         line.send(InputAudioBufferAppend(audio=question[start : start + CHUNK_BYTES]))
     line.send(InputAudioBufferCommit())

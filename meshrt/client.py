@@ -139,7 +139,7 @@ class Realtime:
             model: The model's id, such as ``"openai/gpt-realtime-mini"``.
             session: What to configure before the block begins: the body of a ``session.update``,
                 as a mapping with ``"type": "realtime"`` or as a
-                :class:`~meshrt.events.RealtimeSession`.
+                :class:`~meshrt.events.RealtimeSessionConfig`.
             connect_timeout: For everything up to the server's greeting and its confirmation of
                 ``session``, in seconds.
             close_timeout: For all of closing, in seconds. OpenAI's server never answers a CLOSE.

@@ -170,3 +170,12 @@ def test_the_command_is_there() -> None:
     module, _, function = PROJECT["project"]["scripts"]["meshrt"].partition(":")
 
     assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_no_name_means_one_thing_here_and_another_there() -> None:
+    import meshrt.events
+
+    both = {*meshrt.__all__} & {*meshrt.events.__all__}
+    differ = {name for name in both if getattr(meshrt, name) is not getattr(meshrt.events, name)}
+    # An event is called as on the wire, and the error as AnyIO would call it.
+    assert differ == {"SessionClosed"}

@@ -15,7 +15,7 @@ from ..events import (
     InputAudioBufferCommit,
     InputAudioBufferCommitted,
     InputText,
-    RealtimeSession as SessionConfig,
+    RealtimeSessionConfig,
     ResponseCreate,
     SessionUpdate,
     SessionUpdated,
@@ -153,7 +153,7 @@ class Line:
         An update that changes nothing is answered in its place.
         """
         seen = self.turn.events[SessionUpdated.type]
-        await self._session.send(SessionUpdate(session=SessionConfig()))
+        await self._session.send(SessionUpdate(session=RealtimeSessionConfig()))
         await self.until(lambda: self.turn.events[SessionUpdated.type] > seen)
 
     async def end_speech(self) -> None:

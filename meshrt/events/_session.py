@@ -286,7 +286,7 @@ class Reasoning:
 
 
 @attrs.frozen(kw_only=True)
-class RealtimeSession:
+class RealtimeSessionConfig:
     """A session that listens and answers.
 
     In ``session.update`` only the fields that are set change anything: ``""`` clears the
@@ -361,5 +361,5 @@ class TranslationSession:
 
 
 Session: TypeAlias = (
-    RealtimeSession | TranscriptionSession | TranslationSession | Mapping[str, Any]
+    RealtimeSessionConfig | TranscriptionSession | TranslationSession | Mapping[str, Any]
 )

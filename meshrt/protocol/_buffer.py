@@ -9,7 +9,7 @@ from ..events import (
     InputAudioBufferAppend,
     InputAudioBufferClear,
     InputAudioBufferCommit,
-    RealtimeSession,
+    RealtimeSessionConfig,
     Session,
     SessionCreated,
     SessionUpdated,
@@ -93,7 +93,9 @@ def _input_bytes_per_ms(session: Session | None) -> float:
     """Return how much 1 ms is; of a format that nobody knows, the least that it may be."""
     entrance = field_of(field_of(session, "audio"), "input")
     audio_format = field_of(entrance, "format") or field_of(session, "input_audio_format")
-    is_default = not audio_format and isinstance(session, RealtimeSession | TranscriptionSession)
+    is_default = not audio_format and isinstance(
+        session, RealtimeSessionConfig | TranscriptionSession
+    )
     if is_default or is_known_format(audio_format):
         return bytes_per_ms(audio_format)
     return LEAST_BYTES_PER_MS

@@ -71,7 +71,7 @@ class Commands:
 
         Args:
             session: The body of a ``session.update``: a mapping with ``"type": "realtime"``, or a
-                :class:`~meshrt.events.RealtimeSession`.
+                :class:`~meshrt.events.RealtimeSessionConfig`.
         """
         return await self._ask(SessionUpdate(session=session), SessionUpdated)
 

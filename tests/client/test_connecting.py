@@ -36,7 +36,7 @@ from meshrt import (
     RemoteProtocolError,
     SlowConsumerError,
 )
-from meshrt.events import Error, RealtimeSession
+from meshrt.events import Error, RealtimeSessionConfig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
 
@@ -118,7 +118,7 @@ async def test_a_session_is_configured_before_the_body_begins() -> None:
     wanted = {"type": "realtime", "instructions": "Be brief."}
     with websockets_server(seen := Seen()) as port:
         async with local(port).realtime.connect(model=MODEL, session=wanted) as session:
-            assert isinstance(session.config, RealtimeSession)
+            assert isinstance(session.config, RealtimeSessionConfig)
             assert session.config.instructions == "Be brief."
     assert seen.heard[0]["session"] == wanted
 

@@ -301,7 +301,7 @@ ITEMS = [
         id="item_1", approval_request_id="item_0", approve=False, reason="no"
     ),
 ]
-SESSION = wire.RealtimeSession(
+SESSION = wire.RealtimeSessionConfig(
     model="gpt-realtime-2",
     instructions="Be brief.",
     output_modalities=["audio"],

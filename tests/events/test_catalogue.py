@@ -86,7 +86,7 @@ OBJECTS: dict[str, tuple[type[Any], ...]] = {
     "RealtimeResponseUsage": (wire.Usage,),
     "RealtimeResponseUsageInputTokenDetails": (wire.InputTokenDetails,),
     "RealtimeResponseUsageOutputTokenDetails": (wire.OutputTokenDetails,),
-    "RealtimeSessionCreateRequest": (wire.RealtimeSession,),
+    "RealtimeSessionCreateRequest": (wire.RealtimeSessionConfig,),
     "RealtimeTranscriptionSessionAudio": (wire.AudioConfig,),
     "RealtimeTranscriptionSessionAudioInput": (wire.AudioInput,),
     "RealtimeTranscriptionSessionCreateRequest": (wire.TranscriptionSession,),
@@ -126,9 +126,9 @@ MORE: dict[tuple[type[Any], str], str] = {
     (wire.ResponseFunctionCallArgumentsDelta, "obfuscation"): PADDING,
     (wire.ResponseOutputAudioTranscriptDelta, "obfuscation"): PADDING,
     (wire.ResponseOutputTextDelta, "obfuscation"): PADDING,
-    (wire.RealtimeSession, "id"): SESSION,
-    (wire.RealtimeSession, "object"): SESSION,
-    (wire.RealtimeSession, "expires_at"): SESSION,
+    (wire.RealtimeSessionConfig, "id"): SESSION,
+    (wire.RealtimeSessionConfig, "object"): SESSION,
+    (wire.RealtimeSessionConfig, "expires_at"): SESSION,
     (wire.TranscriptionSession, "id"): SESSION,
     (wire.TranscriptionSession, "object"): SESSION,
     (wire.TranscriptionSession, "expires_at"): SESSION,
@@ -145,9 +145,9 @@ OBSERVED: dict[str, type[Any] | None] = {
     "obfuscation": None,  # of the event itself
     "response.output[].phase": wire.AssistantMessage,
     "response.usage.output_token_details.reasoning_tokens": wire.OutputTokenDetails,
-    "session.expires_at": wire.RealtimeSession,
-    "session.id": wire.RealtimeSession,
-    "session.object": wire.RealtimeSession,
+    "session.expires_at": wire.RealtimeSessionConfig,
+    "session.id": wire.RealtimeSessionConfig,
+    "session.object": wire.RealtimeSessionConfig,
 }
 # Types that are wider here than they are declared.
 PARTS = "any part anywhere: xAI has the parts of a response's stream in items"

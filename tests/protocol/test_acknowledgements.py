@@ -37,7 +37,7 @@ from meshrt.events import (
     McpListTools,
     OutputAudioBufferClear,
     OutputAudioBufferCleared,
-    RealtimeSession,
+    RealtimeSessionConfig,
     Response,
     ResponseCancel,
     ResponseCreate,
@@ -80,11 +80,11 @@ def with_id(item: Any, item_id: str) -> Any:
 
 
 def update() -> SessionUpdate:
-    return SessionUpdate(session=RealtimeSession())
+    return SessionUpdate(session=RealtimeSessionConfig())
 
 
 def updated() -> SessionUpdated:
-    return SessionUpdated(session=RealtimeSession())
+    return SessionUpdated(session=RealtimeSessionConfig())
 
 
 def create(item_id: Any = UNSET) -> ConversationItemCreate:
@@ -192,7 +192,7 @@ OTHERS = [
     (ask({"a": "b"}), created({"a": "c"})),
     (ResponseCancel(response_id="r"), ended("s")),
     (ResponseCancel(response_id="r"), ended(None)),
-    (update(), SessionCreated(session=RealtimeSession())),
+    (update(), SessionCreated(session=RealtimeSessionConfig())),
 ]
 each_answer = pytest.mark.parametrize(
     ("command", "answer"), ANSWERS, ids=[f"{one.type}-{n}" for n, (one, _) in enumerate(ANSWERS)]
@@ -750,7 +750,7 @@ class Server:
     def answer_to(self, command: Any, mark: Any) -> Event:  # noqa: PLR0911  a table
         match command:
             case SessionUpdate():
-                return SessionUpdated(session=RealtimeSession(), **mark)
+                return SessionUpdated(session=RealtimeSessionConfig(), **mark)
             case InputAudioBufferCommit():
                 return InputAudioBufferCommitted(item_id=self.new_item(), **mark)
             case InputAudioBufferClear():

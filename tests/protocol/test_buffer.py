@@ -18,7 +18,7 @@ from meshrt.events import (
     InputAudioBufferAppend,
     InputAudioBufferClear,
     InputAudioBufferCommit,
-    RealtimeSession,
+    RealtimeSessionConfig,
     SemanticVad,
     ServerVad,
     SessionCreated,
@@ -31,7 +31,7 @@ COMMIT = InputAudioBufferCommit()
 
 
 def session(
-    turn_detection: Any = None, audio_format: Any = UNSET, kind: Any = RealtimeSession
+    turn_detection: Any = None, audio_format: Any = UNSET, kind: Any = RealtimeSessionConfig
 ) -> Any:
     entrance = AudioInput(turn_detection=turn_detection, format=audio_format)
     return kind(audio=AudioConfig(input=entrance))
@@ -105,9 +105,9 @@ SERVER_DETECTS = [
     session(SemanticVad()),
     session({"type": "azure_semantic_vad"}),
     session(UNSET),
-    RealtimeSession(),
-    RealtimeSession(audio=None),
-    RealtimeSession(audio=AudioConfig()),
+    RealtimeSessionConfig(),
+    RealtimeSessionConfig(audio=None),
+    RealtimeSessionConfig(audio=AudioConfig()),
     TranscriptionSession(),
 ]
 

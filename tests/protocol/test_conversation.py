@@ -41,7 +41,7 @@ from meshrt.events import (
     OutputTokenDetails,
     RateLimit,
     RateLimitsUpdated,
-    RealtimeSession,
+    RealtimeSessionConfig,
     Response,
     ResponseContentPartDone,
     ResponseCreated,
@@ -574,16 +574,16 @@ def test_a_retrieved_item_is_described_anew() -> None:
 # --- audio
 
 
-def with_output(audio_format: Any) -> RealtimeSession:
-    return RealtimeSession(audio=AudioConfig(output=AudioOutput(format=audio_format)))
+def with_output(audio_format: Any) -> RealtimeSessionConfig:
+    return RealtimeSessionConfig(audio=AudioConfig(output=AudioOutput(format=audio_format)))
 
 
 @pytest.mark.parametrize(
     ("session", "ms"),
     [
         (None, 10),
-        (RealtimeSession(), 10),
-        (RealtimeSession(audio=AudioConfig()), 10),
+        (RealtimeSessionConfig(), 10),
+        (RealtimeSessionConfig(audio=AudioConfig()), 10),
         (with_output(UNSET), 10),
         (with_output(None), 10),
         (with_output(AudioPCM(rate=24_000)), 10),
@@ -597,7 +597,7 @@ def with_output(audio_format: Any) -> RealtimeSession:
         ({"output_audio_format": "pcm16"}, 10),
         ({"audio": 3}, 10),
         (
-            RealtimeSession(audio=AudioConfig(input=AudioInput(format=AudioPCMU()))),
+            RealtimeSessionConfig(audio=AudioConfig(input=AudioInput(format=AudioPCMU()))),
             10,
         ),
     ],
@@ -791,9 +791,9 @@ def test_what_is_given_away_can_be_changed_without_harm() -> None:
 @pytest.mark.parametrize(
     ("session", "session_id", "expires_at"),
     [
-        (RealtimeSession(id="s", expires_at=1_800_000_000), "s", 1_800_000_000),
-        (RealtimeSession(id=None, expires_at=None), None, None),
-        (RealtimeSession(), None, None),
+        (RealtimeSessionConfig(id="s", expires_at=1_800_000_000), "s", 1_800_000_000),
+        (RealtimeSessionConfig(id=None, expires_at=None), None, None),
+        (RealtimeSessionConfig(), None, None),
         ({"id": "s", "expires_at": 9}, "s", 9),
         ({"id": 7, "expires_at": "soon"}, None, None),
         ({}, None, None),
@@ -1088,7 +1088,7 @@ def write_item(
 @st.composite
 def scripts(draw: st.DrawFn) -> Script:
     script = Script()
-    spine = script.chain([SessionCreated(session=RealtimeSession(id="s", expires_at=9))])
+    spine = script.chain([SessionCreated(session=RealtimeSessionConfig(id="s", expires_at=9))])
     for turn in range(draw(st.integers(1, 2))):
         words_ = draw(pieces)
         users = write_user(script, f"u{turn}", words_, draw(st.sampled_from([0.25, 1.5])))

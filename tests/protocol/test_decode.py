@@ -20,7 +20,7 @@ from meshrt.events import (
     FunctionTool,
     InputAudioBufferAppend,
     ItemReference,
-    RealtimeSession,
+    RealtimeSessionConfig,
     ResponseCreate,
     ResponseDone,
     ResponseOutputAudioDelta,
@@ -549,7 +549,7 @@ def test_undeclared_fields_of_real_servers_are_typed_or_kept() -> None:
     assert delta.obfuscation == "zz"
     session = read({"type": "session.updated", "session": {**SESSION, "expires_at": 7}})
     assert session.data["session"]["expires_at"] == 7
-    assert getattr(session, "session", None) == RealtimeSession(expires_at=7)
+    assert getattr(session, "session", None) == RealtimeSessionConfig(expires_at=7)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from meshrt.errors import LocalProtocolError
 from meshrt.events import (
     FunctionTool,
     InputAudioBufferAppend,
-    RealtimeSession,
+    RealtimeSessionConfig,
     ResponseCancel,
     ResponseCreate,
     ResponseParams,
@@ -130,7 +130,7 @@ def test_a_key_that_is_not_text_is_refused_at_the_top_too(key: Any) -> None:
 def test_what_is_not_json_is_refused_inside_a_typed_event_as_well() -> None:
     tool = FunctionTool(name="f", parameters={"properties": {"a": {1, 2}}})
     with pytest.raises(LocalProtocolError) as info:
-        encode(SessionUpdate(session=RealtimeSession(tools=[tool])))
+        encode(SessionUpdate(session=RealtimeSessionConfig(tools=[tool])))
     assert "set at $.session.tools[0].parameters.properties.a is not JSON" in str(info.value)
     with pytest.raises(LocalProtocolError, match=r"nan at \$\.response\.metadata\.a"):
         encode(ResponseCreate(response=ResponseParams(metadata={"a": math.nan})))
@@ -195,12 +195,12 @@ def test_bytes_of_any_kind_in_a_typed_event_become_base64() -> None:
 
 
 def test_a_tuple_in_a_typed_event_is_an_array() -> None:
-    event = SessionUpdate(session=RealtimeSession(output_modalities=("text",)))
+    event = SessionUpdate(session=RealtimeSessionConfig(output_modalities=("text",)))
     assert json.loads(encode(event))["session"]["output_modalities"] == ["text"]
 
 
 def test_of_a_typed_event_null_is_written_and_what_is_unset_is_not() -> None:
-    session = RealtimeSession(audio=None, tracing=None)
+    session = RealtimeSessionConfig(audio=None, tracing=None)
     assert json.loads(encode(SessionUpdate(session=session))) == {
         "type": "session.update",
         "session": {"type": "realtime", "audio": None, "tracing": None},
@@ -210,7 +210,7 @@ def test_of_a_typed_event_null_is_written_and_what_is_unset_is_not() -> None:
 def test_bytes_where_there_is_no_audio_are_not_taken_for_it() -> None:
     with pytest.raises(LocalProtocolError, match=r"bytes at \$\.response_id is not JSON"):
         encode(ResponseCancel(response_id=b"r"))  # type: ignore[arg-type]
-    session = RealtimeSession(include=[b"x"])  # type: ignore[list-item]
+    session = RealtimeSessionConfig(include=[b"x"])  # type: ignore[list-item]
     with pytest.raises(LocalProtocolError, match=r"bytes at \$\.session\.include\[0\]"):
         encode(SessionUpdate(session=session))
 

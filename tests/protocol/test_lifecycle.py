@@ -13,7 +13,7 @@ from meshrt.events import (
     Error,
     InputAudioBufferClear,
     InputAudioBufferCleared,
-    RealtimeSession,
+    RealtimeSessionConfig,
     SessionCreated,
     SessionUpdated,
     UnknownEvent,
@@ -23,8 +23,8 @@ from meshrt.protocol._state import step_of
 
 Do = Callable[[RealtimeProtocol], object]
 
-CREATED = SessionCreated(session=RealtimeSession(id="sess_1"))
-UPDATED = SessionUpdated(session=RealtimeSession(id="sess_2"))
+CREATED = SessionCreated(session=RealtimeSessionConfig(id="sess_1"))
+UPDATED = SessionUpdated(session=RealtimeSessionConfig(id="sess_2"))
 
 
 def receive(text: str | bytes | None) -> Do:

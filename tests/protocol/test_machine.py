@@ -20,7 +20,7 @@ from meshrt.events import (
     ErrorDetails,
     InputAudioBufferClear,
     InputAudioBufferCleared,
-    RealtimeSession,
+    RealtimeSessionConfig,
     Response,
     ResponseCreate,
     ResponseCreated,
@@ -129,7 +129,7 @@ class Wire(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from([SessionCreated, SessionUpdated]), number=st.integers(1, 3))
     def server_greets(self, kind: type[SessionCreated], number: int) -> None:
-        self.say("server", kind(event_id="e", session=RealtimeSession(id=f"sess_{number}")))
+        self.say("server", kind(event_id="e", session=RealtimeSessionConfig(id=f"sess_{number}")))
 
     @rule(response_id=response_ids)
     def server_begins(self, response_id: str) -> None:
@@ -196,7 +196,7 @@ class Wire(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """See all that an ended session refuses, which chance alone may leave out."""
-        greeting = SessionCreated(event_id="e", session=RealtimeSession(id="sess_4"))
+        greeting = SessionCreated(event_id="e", session=RealtimeSessionConfig(id="sess_4"))
         if self.models["client"].state in (State.ENDED, State.FAILED):
             self.on_the_way["client"] = deque([encode(greeting)])
             self.something_reaches_the_client()

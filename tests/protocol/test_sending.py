@@ -30,7 +30,7 @@ from meshrt.events import (
     InputAudioBufferAppend,
     InputAudioBufferClear,
     InputAudioBufferCommit,
-    RealtimeSession,
+    RealtimeSessionConfig,
     ResponseCancel,
     ResponseCreate,
     ServerVad,
@@ -257,7 +257,9 @@ def test_ids_are_counted_unless_somebody_makes_them() -> None:
         InputAudioBufferClear(),
         ResponseCancel(response_id="r"),
         ResponseCreate(response=None),
-        SessionUpdate(session=RealtimeSession(audio=AudioConfig(output=AudioOutput(voice="a")))),
+        SessionUpdate(
+            session=RealtimeSessionConfig(audio=AudioConfig(output=AudioOutput(voice="a")))
+        ),
         SessionUpdate(session=TranscriptionSession(include=[])),
         ConversationItemCreate(item=UserMessage(content=[]), previous_item_id=None),
     ],
@@ -316,7 +318,7 @@ def test_words_and_ranges_that_are_not_known_warn_once_and_the_server_decides(
 
 def test_each_value_that_is_not_known_has_its_own_warning_in_a_typed_event_too() -> None:
     output = AudioOutput(speed=3, format=AudioPCM(rate=8000))
-    session = RealtimeSession(audio=AudioConfig(output=output), max_output_tokens=0)
+    session = RealtimeSessionConfig(audio=AudioConfig(output=output), max_output_tokens=0)
     with pytest.warns(MeshWarning) as caught:
         RealtimeProtocol("client").send(SessionUpdate(session=session))
     paths = [
@@ -383,7 +385,7 @@ def test_a_typed_event_with_a_wrong_type_is_refused_as_well() -> None:
     with refused(protocol, "Expected `str | null`, got `int` - at `$.response_id`"):
         protocol.send(ResponseCancel(response_id=3))  # type: ignore[arg-type]
     vad = ServerVad(threshold="high")  # type: ignore[arg-type]
-    session = RealtimeSession(audio=AudioConfig(input=AudioInput(turn_detection=vad)))
+    session = RealtimeSessionConfig(audio=AudioConfig(input=AudioInput(turn_detection=vad)))
     with refused(protocol, "`$.session.audio.input.turn_detection.threshold`"):
         protocol.send(SessionUpdate(session=session))
 
@@ -567,7 +569,7 @@ def test_an_id_that_somebody_makes_is_checked() -> None:
 
 @given(st.binary(max_size=64), texts.filter(bool), st.sampled_from([AudioPCM(), *G711]))
 def test_the_fast_way_of_audio_is_the_general_one(audio: bytes, event_id: str, kind: Any) -> None:
-    session = RealtimeSession(audio=AudioConfig(input=AudioInput(format=kind)))
+    session = RealtimeSessionConfig(audio=AudioConfig(input=AudioInput(format=kind)))
     ways: list[AnyEvent | Mapping[str, Any]] = [
         InputAudioBufferAppend(audio=audio),
         InputAudioBufferAppend(audio=audio, event_id=event_id),
@@ -625,11 +627,11 @@ def test_half_a_sample_of_pcm_is_refused(size: int) -> None:
 
 @pytest.mark.parametrize("kind", G711)
 def test_a_session_in_g711_has_samples_of_one_byte(kind: Any) -> None:
-    protocol = in_session(RealtimeSession(audio=AudioConfig(input=AudioInput(format=kind))))
+    protocol = in_session(RealtimeSessionConfig(audio=AudioConfig(input=AudioInput(format=kind))))
     for event in (InputAudioBufferAppend(audio=b"\1\2\3"), append(b"\1\2\3")):
         assert append_size(protocol.send(event)) == 3
     assert append_size(protocol.prepare_audio(b"\1").text) == 1
-    session = RealtimeSession(audio=AudioConfig(input=AudioInput(format=AudioPCM())))
+    session = RealtimeSessionConfig(audio=AudioConfig(input=AudioInput(format=AudioPCM())))
     protocol.receive_text(encode(SessionUpdated(session=session)))
     with refused(protocol, "odd"):
         protocol.prepare_audio(b"\1")
@@ -638,11 +640,11 @@ def test_a_session_in_g711_has_samples_of_one_byte(kind: Any) -> None:
 @pytest.mark.parametrize(
     "session",
     [
-        RealtimeSession(),
-        RealtimeSession(audio=None),
-        RealtimeSession(audio=AudioConfig(input=None)),
-        RealtimeSession(audio=AudioConfig(input=AudioInput(format=None))),
-        RealtimeSession(audio=AudioConfig(output=AudioOutput(format=AudioPCMU()))),
+        RealtimeSessionConfig(),
+        RealtimeSessionConfig(audio=None),
+        RealtimeSessionConfig(audio=AudioConfig(input=None)),
+        RealtimeSessionConfig(audio=AudioConfig(input=AudioInput(format=None))),
+        RealtimeSessionConfig(audio=AudioConfig(output=AudioOutput(format=AudioPCMU()))),
         TranscriptionSession(),
     ],
     ids=repr,
@@ -723,7 +725,7 @@ def test_a_session_of_the_beta_wire_may_have_samples_of_one_byte_as_well(kind: s
 def manual(kind: Any = None) -> RealtimeProtocol:
     """Return a client whose server does not detect turns."""
     entrance = AudioInput(format=kind or AudioPCM(), turn_detection=None)
-    return in_session(RealtimeSession(audio=AudioConfig(input=entrance)))
+    return in_session(RealtimeSessionConfig(audio=AudioConfig(input=entrance)))
 
 
 @pytest.mark.parametrize(("kind", "shortest"), [(AudioPCM(), 4800), *((k, 800) for k in G711)])
@@ -769,9 +771,9 @@ def test_audio_that_was_only_prepared_is_not_in_the_buffer() -> None:
 @pytest.mark.parametrize(
     "session",
     [
-        RealtimeSession(),
-        RealtimeSession(audio=AudioConfig(input=AudioInput())),
-        RealtimeSession(audio=AudioConfig(input=AudioInput(turn_detection=ServerVad()))),
+        RealtimeSessionConfig(),
+        RealtimeSessionConfig(audio=AudioConfig(input=AudioInput())),
+        RealtimeSessionConfig(audio=AudioConfig(input=AudioInput(turn_detection=ServerVad()))),
         {"type": "new_session"},
     ],
     ids=repr,

@@ -11,7 +11,7 @@ from meshrt.events import (
     Error,
     ErrorDetails,
     Event,
-    RealtimeSession,
+    RealtimeSessionConfig,
     Response,
     ResponseCancel,
     ResponseCreate,
@@ -26,7 +26,7 @@ from meshrt.protocol import RealtimeProtocol, State, encode
 from tests.strategies import objects
 
 ids = st.sampled_from("abc")
-FULL = RealtimeSession(id="sess_1", expires_at=1_800_000_000, model="m")
+FULL = RealtimeSessionConfig(id="sess_1", expires_at=1_800_000_000, model="m")
 
 
 def created(response_id: Any = "r1", **fields: Any) -> ResponseCreated:
@@ -92,7 +92,7 @@ def test_the_greeting_says_the_session_its_id_and_its_expiry(after: Any, greetin
 
 @both_sides
 def test_the_last_word_about_the_session_counts(after: Any) -> None:
-    later = RealtimeSession(id="sess_1", expires_at=1_900_000_000)
+    later = RealtimeSessionConfig(id="sess_1", expires_at=1_900_000_000)
     protocol = after(SessionCreated(session=FULL), SessionUpdated(session=later))
     assert protocol.session == later
     assert protocol.session.expires_at == 1_900_000_000
@@ -103,8 +103,8 @@ def test_the_last_word_about_the_session_counts(after: Any) -> None:
     ("session", "session_id"),
     [
         (TranscriptionSession(id="sess_2"), "sess_2"),
-        (RealtimeSession(id=None), None),
-        (RealtimeSession(), None),
+        (RealtimeSessionConfig(id=None), None),
+        (RealtimeSessionConfig(), None),
         (TranslationSession(id="sess_3"), "sess_3"),
         ({"type": "new_session", "id": "sess_4"}, "sess_4"),
         ({"type": "new_session", "id": 3}, None),

@@ -48,7 +48,7 @@ from meshrt.events import (
     InputAudioBufferCommitted,
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
-    RealtimeSession,
+    RealtimeSessionConfig,
     Response,
     ResponseCancel,
     ResponseCreate,
@@ -85,9 +85,9 @@ numbers = st.integers(0, 5)
 SERVER_ITSELF = {"by": "server"}
 
 
-def session(*, manual: bool) -> RealtimeSession:
+def session(*, manual: bool) -> RealtimeSessionConfig:
     entrance = AudioInput(turn_detection=None if manual else ServerVad())
-    return RealtimeSession(id="sess_1", audio=AudioConfig(input=entrance))
+    return RealtimeSessionConfig(id="sess_1", audio=AudioConfig(input=entrance))
 
 
 @attrs.define

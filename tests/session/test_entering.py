@@ -5,7 +5,7 @@ import pytest
 from support import ScriptedServer, Wrapped, created, error, text_delta, updated
 
 from meshrt.errors import LocalProtocolError, RealtimeError, RemoteProtocolError
-from meshrt.events import RealtimeSession
+from meshrt.events import RealtimeSessionConfig
 from meshrt.session import Connecting, SessionOptions
 from meshrt.transports import (
     ConnectError,
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
 async def test_the_body_begins_with_the_greeting(greeting: dict[str, object]) -> None:
     async with ScriptedServer(greeting) as server, server.connect() as session:
         assert session.id == "sess_1"
-        assert isinstance(session.config, RealtimeSession)
+        assert isinstance(session.config, RealtimeSessionConfig)
         assert session.config.model == "m"
         assert session.closed is None
 
@@ -130,15 +130,15 @@ async def test_a_session_is_configured_before_the_body_begins() -> None:
             session={"type": "realtime", "instructions": "Be brief."}
         ) as session:
             assert server.heard_types() == ["session.update"]
-            assert isinstance(session.config, RealtimeSession)
+            assert isinstance(session.config, RealtimeSessionConfig)
             assert session.config.instructions == "Be brief."
 
 
 async def test_a_typed_session_is_configured_too() -> None:
     async with ScriptedServer() as server:
-        wanted = RealtimeSession(instructions="Be brief.")
+        wanted = RealtimeSessionConfig(instructions="Be brief.")
         async with server.connect(session=wanted) as session:
-            assert isinstance(session.config, RealtimeSession)
+            assert isinstance(session.config, RealtimeSessionConfig)
             assert session.config.instructions == "Be brief."
 
 
