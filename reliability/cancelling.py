@@ -242,14 +242,31 @@ async def _three_addresses(_host: str, port: int, **_options: object) -> list[ob
 def _holes() -> Iterator[int]:
     """Let two addresses answer nothing: a full queue drops whoever knocks; yield their port."""
     with ExitStack() as stack:
-        port = 0
-        for address in _ADDRESSES[:2]:
-            hole = stack.enter_context(socket.socket())
-            hole.bind((address, port))
+        holes = _bound_to_one_port()
+        for hole in holes:
+            stack.enter_context(hole)
             hole.listen(0)
-            port = hole.getsockname()[1]
             for _ in range(4):
                 knock = stack.enter_context(socket.socket())
                 knock.setblocking(False)  # noqa: FBT003  its only argument
-                knock.connect_ex((address, port))
-        yield port
+                knock.connect_ex(hole.getsockname())
+        yield holes[0].getsockname()[1]
+
+
+def _bound_to_one_port() -> list[socket.socket]:
+    """Bind all addresses but the last to a port that is free on the last one too."""
+    for _ in range(100):
+        with ExitStack() as stack:
+            bound: list[socket.socket] = []
+            port = 0
+            try:
+                for address in _ADDRESSES:
+                    bound.append(stack.enter_context(socket.socket()))
+                    bound[-1].bind((address, port))
+                    port = bound[-1].getsockname()[1]
+            except OSError:  # somebody has it, on one of the others
+                continue
+            bound.pop().close()
+            stack.pop_all()
+            return bound
+    raise RuntimeError("no port is free on three addresses")
