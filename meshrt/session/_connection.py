@@ -101,19 +101,28 @@ class Connection:
             drain: Whether what is queued is sent first.
             patience_s: How long all of it may take, in seconds; by default ``close_timeout``.
         """
+        if self._is_loss(end):
+            self.outbox.lose()
         if self.end is not None:
             return self.end
         self.end = end
         self._goodbye = _goodbye_of(end)
         patience_s = self._options.close_timeout if patience_s is None else patience_s
         self._patience.deadline = anyio.current_time() + patience_s
-        if end.kind in _BROKEN:
-            self.outbox.lose()
         self._warn_of(self.outbox.close(drain=drain), end)
         self._watching.cancel("there is nothing more to watch")
         self._on_end(end)
         self.ending.set()
         return end
+
+    def _is_loss(self, end: End) -> bool:
+        """Tell whether what the operating system took is in doubt, our own close or not.
+
+        Once the writer has gone, it is we who cut the connection.
+        """
+        if self.end is None:
+            return end.kind in _BROKEN
+        return end.closed.initiator == "network" and not self.outbox.ledger.is_over
 
     async def close(self) -> None:
         """Wait until the transport is closed, for ``close_timeout`` at most, and see to it.

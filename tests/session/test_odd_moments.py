@@ -46,6 +46,28 @@ async def test_a_receipt_tells_of_a_loss_as_soon_as_the_iteration_does() -> None
                 await session.flush()
 
 
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_server_that_cuts_us_off_while_we_close_leaves_what_was_sent_in_doubt(
+    answered: bool,
+) -> None:
+    async with ScriptedServer(answers_close=answered) as server:
+        async with server.connect(close_timeout=20) as session:
+            receipt = await session.send(CLEAR)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(session.close)
+                await server.ended.wait()
+                await anyio.wait_all_tasks_blocked()
+                await server.vanish()
+    assert receipt.fate == ("sent" if answered else "unknown")
+
+
+async def test_a_server_that_answers_no_close_leaves_what_was_sent_sent() -> None:
+    async with ScriptedServer(answers_close=False) as server:
+        async with server.connect(close_timeout=0.05) as session:
+            receipt = await session.send(CLEAR)
+    assert receipt.fate == "sent"
+
+
 async def test_flush_is_told_at_once_of_what_is_dropped() -> None:
     async with ScriptedServer(max_batches=1, reads=False) as server:
         async with server.connect(close_timeout=20) as session:
