@@ -46,7 +46,7 @@ async def test_an_interrupt_in_a_task_that_opens_the_transport_leaves_the_block_
         raise KeyboardInterrupt
 
     async def open_it() -> Transport:
-        async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as tasks:  # noqa: ASYNC112  the group is the point
             tasks.start_soon(interrupt)
         raise AssertionError
 
@@ -62,7 +62,7 @@ async def test_what_else_goes_wrong_while_opening_stays_as_it_is() -> None:
         await anyio.lowlevel.checkpoint()
         raise mine
 
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(ExceptionGroup) as caught:  # noqa: ASYNC401  it has to be that very object
         async with Connecting(open_it):
             pytest.fail("the body may not begin")
     assert caught.value is mine
