@@ -20,8 +20,8 @@ from support import (
     warnings_of,
 )
 
-from meshrt.errors import LocalProtocolError, RealtimeError, SlowConsumerError
-from meshrt.session import Connecting, RealtimeMessage
+from meshrt.errors import InternalError, LocalProtocolError, RealtimeError, SlowConsumerError
+from meshrt.session import Connecting, Liveness, RealtimeMessage, SessionOptions
 from meshrt.transports import ConnectionLost, SessionClosed, SessionExpired, Transport
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
@@ -239,7 +239,7 @@ async def test_errors_after_an_overflow_of_the_handlers_are_logged(
         assert any("Unheard" in line for line in warnings_of("meshrt.session", caplog))
 
 
-async def test_a_transport_that_can_t_ping_ends_the_session_and_no_more() -> None:
+async def test_a_transport_that_can_t_ping_ends_the_session_by_one_bare_exception() -> None:
     class Mute(Wrapped):
         def ping(self) -> None:
             raise OSError("no ping")
@@ -250,11 +250,12 @@ async def test_a_transport_that_can_t_ping_ends_the_session_and_no_more() -> Non
             await anyio.lowlevel.checkpoint()
             return Mute(server.client)
 
-        async with Connecting(open_it) as session:
-            session._connection._interrupted(OSError("no ping"))
-            with pytest.raises(Exception, match="no ping"):
+        times = Liveness(ping_idle=0.01, dead_idle=1)
+        async with Connecting(open_it, options=SessionOptions(liveness=times)) as session:
+            with pytest.raises(InternalError, match="no ping") as caught:
                 async for _ in session:
                     pass
+            assert isinstance(caught.value.__cause__, OSError)
 
 
 @pytest.mark.parametrize(
