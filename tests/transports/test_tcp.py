@@ -1,6 +1,7 @@
 """What is asked of TCP is set on the connection that a session uses."""
 
 import socket
+import struct
 
 import anyio.abc
 import pytest
@@ -29,4 +30,17 @@ async def test_a_connection_that_is_gone_already_is_no_error(
 ) -> None:
     near, far = tcp_pair
     await far.aclose()
+    keep_alive(near)
+
+
+async def test_a_connection_that_the_peer_has_reset_is_no_error(
+    tcp_pair: tuple[anyio.abc.SocketStream, anyio.abc.SocketStream],
+) -> None:
+    near, far = tcp_pair
+    at_once = struct.pack("ii", 1, 0)
+    far.extra(SocketAttribute.raw_socket).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    await anyio.aclose_forcefully(far)
+    with pytest.raises(anyio.BrokenResourceError):
+        await near.receive()
+    await anyio.wait_all_tasks_blocked()
     keep_alive(near)
