@@ -1,6 +1,7 @@
 """Everything that is checked, one session each; `nox -s tests` is the one that counts."""
 
 import json
+import os
 from pathlib import Path
 
 import nox
@@ -18,7 +19,11 @@ PYTHONS = nox.project.python_versions(PROJECT)
 
 # -P: the installed wheel is tested, not the checkout that lies in the working directory.
 # -X dev and -W error: what is never awaited, never closed or on its way out is a failure.
-PYTEST = ("python", "-P", "-X", "dev", "-W", "error", "-m", "pytest")
+PYTHON = ("python", "-P", "-X", "dev", "-W", "error")
+PYTEST = (*PYTHON, "-m", "pytest")
+# As many tests at a time as there are cores; a worker gets the same flags only if told so.
+WORKERS = f"--tx={os.cpu_count() or 1}*popen//python={' '.join(PYTHON)}"
+AT_ONCE = ("--dist=worksteal", WORKERS)
 
 # Off by default: async generators, and loops and scopes that nothing can cancel. ASYNC910 stays
 # off: it wants a checkpoint in every private step of a task too.
@@ -47,21 +52,21 @@ def sources(folder: str) -> list[str]:
 def tests(session: nox.Session) -> None:
     """Run the tests on Trio, asyncio and uvloop; arguments go to pytest."""
     session.install(".[all]", *group("test"))
-    session.run(*PYTEST, "--hypothesis-profile=ci", *session.posargs)
+    session.run(*PYTEST, *AT_ONCE, "--hypothesis-profile=ci", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])
 def tests_min(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml allows."""
     session.install(".[all]", *group("test"), *floors())
-    session.run(*PYTEST, "--hypothesis-profile=ci", *session.posargs)
+    session.run(*PYTEST, *AT_ONCE, "--hypothesis-profile=ci", *session.posargs)
 
 
 @nox.session(python=PYTHONS[-1])
 def tests_long(session: nox.Session) -> None:
     """Run the properties with many examples; takes its time."""
     session.install(".[all]", *group("test"))
-    session.run(*PYTEST, "--hypothesis-profile=long", "--timeout=3600", *session.posargs)
+    session.run(*PYTEST, *AT_ONCE, "--hypothesis-profile=long", "--timeout=3600", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])
