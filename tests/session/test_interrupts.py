@@ -35,6 +35,7 @@ async def converse(url, delay):
                 if message.event.type == "response.done":
                     break
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in a shell's background has none
 backend, url, times = sys.argv[1:]
 chance = random.Random(7)
 for _ in range(int(times)):
