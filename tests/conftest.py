@@ -91,7 +91,8 @@ def pytest_sessionstart() -> None:
         _plan._shapes.clear()
 
 
-def pytest_collection_finish() -> None:
-    """Let the collector pass over modules and tests: each check for leaks runs it once more."""
+@pytest.fixture(scope="module", autouse=True)
+def _collected() -> None:
+    """Let the collector pass over what lives: each check for leaks runs it once more."""
     gc.collect()
     gc.freeze()

@@ -75,7 +75,7 @@ async def test_leaving_a_loop_and_dropping_the_iterator_leaves_nothing() -> None
     with raw_server(counting) as server:
         async with connecting(server.port) as session:
             (await server.connection()).go()
-            for _ in range(100):
+            for _ in range(20):
                 async with nothing_left():
                     iterator = aiter(session)
                     async for message in iterator:
