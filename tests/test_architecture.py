@@ -19,11 +19,13 @@ import meshrt
 
 # A module imports from its own room and from rooms with a lower number, from nowhere else.
 LAYER_OF_ROOM = {
+    "_printable": 0,
     "_public": 0,
     "_secret": 0,
     "_version": 0,
     "errors": 0,
     "_extras": 1,
+    "_journal": 1,
     "audio": 1,
     "events": 1,
     "protocol": 2,

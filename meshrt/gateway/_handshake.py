@@ -17,6 +17,7 @@ from .._extras import needs
 from .._secret import Secret
 from ..transports import WebSocketTransport, accept_websocket, offered_subprotocols
 from ._ids import new_id
+from ._journal import note_refused
 
 with needs("gateway"):
     import h11
@@ -136,6 +137,7 @@ async def _answer(
     headers: Mapping[str, str] | None = None,
 ) -> None:
     """Answer with a status and the envelope that Mesh's REST interface has."""
+    note_refused(status, code)
     body = json.dumps({"error": {"code": code, "message": message}, "request_id": new_id("req")})
     fields = {
         "Content-Type": "application/json",

@@ -1,6 +1,5 @@
 """The local gateway: a WebSocket server on loopback that speaks the realtime wire."""
 
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,11 +17,10 @@ from ..protocol import RealtimeProtocol
 from ..transports import ConnectionLost, Endpoint, WebSocketTransport
 from ._handshake import Upgrade, accept
 from ._ids import new_event_id, new_id
+from ._journal import note_bug, note_lost, note_refused, note_violation
 from ._session import GatewaySession
 from ._speaking import Voice, default_voice
 from ._thinking import HonestModel, Model
-
-_logger = logging.getLogger("meshrt.gateway")
 
 MODELS: Final = (
     "openai/gpt-realtime-mini",
@@ -119,8 +117,8 @@ async def _serve_client(house: _House, stream: anyio.abc.SocketStream) -> None:
                 await _converse(house, upgrade)
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             return
-        except Exception:
-            _logger.exception("a client was cut off because of a bug")
+        except Exception as error:  # noqa: BLE001  it ends this client and no other
+            note_bug("a client was cut off because of a bug", error)
 
 
 async def _converse(house: _House, upgrade: Upgrade) -> None:  # noqa: ASYNC910  it converses
@@ -131,9 +129,9 @@ async def _converse(house: _House, upgrade: Upgrade) -> None:  # noqa: ASYNC910 
         else:
             await _hold_session(house, upgrade)
     except RemoteProtocolError as error:
-        _logger.info("a client broke the rules of the WebSocket: %.200a", str(error))
+        note_violation(error)
     except ConnectionLost:
-        _logger.debug("a client went without a CLOSE")
+        note_lost()
 
 
 async def _hold_session(house: _House, upgrade: Upgrade) -> None:
@@ -181,6 +179,7 @@ async def _refuse(
 ) -> None:
     protocol = RealtimeProtocol("server", make_id=new_event_id)
     text = protocol.send(Error(error=details, request_id=new_id("req")))
+    note_refused(101, details.code or None)
     with anyio.move_on_after(_CLOSE_SECONDS):
         await transport.send([text])
         await transport.aclose(code, reason)

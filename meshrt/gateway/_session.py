@@ -1,6 +1,5 @@
 """One client of the gateway, from its greeting to its end."""
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -47,6 +46,7 @@ from ._conversation import Conversation, KnownItem
 from ._ear import Ear
 from ._heard import without_audio
 from ._ids import new_event_id, new_id
+from ._journal import note_accepted, note_bug, note_closed, note_violation
 from ._refusals import (
     Refusal,
     error_of,
@@ -57,8 +57,6 @@ from ._refusals import (
 from ._responses import Responses
 from ._speaking import Voice
 from ._thinking import Model
-
-_logger = logging.getLogger("meshrt.gateway")
 
 _SESSION_SECONDS: Final = 30 * 60  # the documented length of a session at Mesh's gateway
 _CLOSE_SECONDS: Final = 1.0  # how long a client may take to read what is left
@@ -118,6 +116,7 @@ class GatewaySession:
         """Greet the client and serve it until it goes, its time is over or something fails."""
         self._ear.configure(self._config["audio"]["input"]["turn_detection"])
         self._emit(SessionCreated(session=self._config))
+        note_accepted(self._config["id"], self._config["model"])
         self._tasks.start_soon(self._write)
         with anyio.move_on_after(_SESSION_SECONDS) as time_limit, self._life:
             await self._read()
@@ -131,6 +130,7 @@ class GatewaySession:
     def release(self) -> None:
         """Give up the memory, when all its tasks are done."""
         self._outbox.discard()
+        note_closed(self._config["id"], self._transport.close_code, self._transport.close_reason)
 
     async def _read(self) -> None:  # noqa: ASYNC910  it received
         try:
@@ -142,13 +142,13 @@ class GatewaySession:
         except (anyio.EndOfStream, ConnectionLost):
             return  # noqa: ASYNC910  it received
         except RemoteProtocolError as error:
-            _logger.info("a client broke the rules of the WebSocket: %.200a", str(error))
+            note_violation(error)
         except Exception as error:  # noqa: BLE001  it ends this session and no other
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         """End this session because of a bug, be it here, in the model or in the voice."""
-        _logger.error("a session failed", exc_info=error)
+        note_bug("a session failed", error)
         details = ErrorDetails(
             type="server_error", code="internal_error", message=_FAILED, param=None, event_id=None
         )

@@ -1,7 +1,6 @@
 """Speaking: how the gateway's answer sounds."""
 
 import functools
-import logging
 import math
 import shutil
 from array import array
@@ -21,8 +20,7 @@ from ..audio import (
     resample,
 )
 from ..errors import ConfigurationError
-
-_LOGGER: Final = logging.getLogger("meshrt.gateway")
+from ._journal import note_mute
 
 _PROGRAM: Final = "espeak-ng"
 
@@ -121,11 +119,7 @@ class EspeakVoice:
     def _warn(self, problem: str) -> None:
         if not self._warned:
             self._warned = True
-            _LOGGER.warning(
-                "%s can't speak (%s); the gateway plays the caller's speech back instead",
-                self._program,
-                problem,
-            )
+            note_mute(self._program, problem)
 
 
 class _NotSpokenError(Exception):

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, final
 import anyio
 import attrs
 
+from .._journal import Journal
 from ..errors import LocalProtocolError
 from ..events import UNSET, Error, UnsetType
 from ..protocol import AnyEvent
@@ -16,7 +17,7 @@ from ._end import End, realtime_error
 from ._message import RealtimeMessage
 from ._selection import Pattern, Selection
 
-_logger = logging.getLogger("meshrt.session")
+_journal: Final = Journal("meshrt.session")
 
 Handler: TypeAlias = Callable[..., Any]
 """A function, or a coroutine function; its result is awaited if it can be."""
@@ -187,7 +188,13 @@ class Callbacks:
                 return  # it was using the session when that ended: nothing is wrong with it
             if not self._reports:
                 raise
-            _logger.exception("a handler of %r failed; the session goes on", registered.key)
+            _journal.write(
+                logging.ERROR,
+                "handler.failed",
+                "a handler of %(key)s failed; the session goes on",
+                error,
+                key=str(registered.key),
+            )
 
     def _is_the_end(self, error: Exception) -> bool:
         if self._end is None:

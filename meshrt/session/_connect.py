@@ -146,7 +146,8 @@ class Connecting(anyio.AsyncContextManagerMixin):
         greeting = session._answers.expect_greeting()
         session._start(tasks)
         await greeting.wait()
-        _check_greeting(greeting)
+        _check_greeting(session, greeting)
+        session._journal.greeted()
         if self._update is not None:
             await _configure(session, self._update)
 
@@ -180,9 +181,11 @@ def _check_fresh(protocol: RealtimeProtocol) -> None:
         )
 
 
-def _check_greeting(greeting: Answer) -> None:
+def _check_greeting(session: RealtimeSession, greeting: Answer) -> None:
     if isinstance(greeting.event, Error):
-        raise _rejected(realtime_error(greeting.event))
+        error = realtime_error(greeting.event)
+        session._journal.refused(error)
+        raise _rejected(error)
     if greeting.end is not None:
         raise _not_greeted(greeting.end)
 

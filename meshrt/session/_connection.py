@@ -1,6 +1,5 @@
 """The tasks that use the transport: one reads it, one writes it, one watches it."""
 
-import logging
 from collections.abc import Callable
 from typing import Final, final
 
@@ -11,13 +10,13 @@ from ..errors import RemoteProtocolError
 from ..transports import ConnectionLost, Transport
 from ._cancellation import is_cancellation
 from ._end import End, EndKind
+from ._journal import SessionJournal
 from ._ledger import Ledger
 from ._liveness import Watch
 from ._options import SessionOptions
 from ._outbox import Outbox
 from ._verdict import Verdict
 
-_logger = logging.getLogger("meshrt.session")
 _BROKEN: Final = (EndKind.LOST, EndKind.EXPIRED)
 
 
@@ -36,6 +35,7 @@ class Connection:
         on_interrupt: Takes what is not for us to judge, such as a ``KeyboardInterrupt``.
         is_active: Tells whether a turn or audio is under way.
         ledger: Where the outbox notes how far what is sent has come.
+        journal: Where the end is logged, and what was not sent.
 
     Attributes:
         outbox: What waits to be written.
@@ -55,6 +55,7 @@ class Connection:
         on_interrupt: Callable[[BaseException], None],
         is_active: Callable[[], bool],
         ledger: Ledger,
+        journal: SessionJournal,
     ) -> None:
         self._transport = transport
         self._options = options
@@ -63,6 +64,7 @@ class Connection:
         self._on_end = on_end
         self._on_interrupt = on_interrupt
         self._is_active = is_active
+        self._journal = journal
         self._goodbye: tuple[int, str] = (1000, "")
         self._patience = anyio.CancelScope()  # with the writer, from the end of the session on
         self._watching = anyio.CancelScope()
@@ -106,6 +108,7 @@ class Connection:
         if self.end is not None:
             return self.end
         self.end = end
+        self._journal.ended(end)
         self._goodbye = _goodbye_of(end)
         patience_s = self._options.close_timeout if patience_s is None else patience_s
         self._patience.deadline = anyio.current_time() + patience_s
@@ -222,7 +225,7 @@ class Connection:
 
     def _warn_of(self, dropped: int, end: End) -> None:
         if dropped:
-            _logger.warning("%d queued events were not sent: %s", dropped, end.message)
+            self._journal.unsent(dropped, end)
 
 
 def _tell_nobody(_what: object) -> None:

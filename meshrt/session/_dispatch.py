@@ -1,6 +1,5 @@
 """From the wire to everybody who waits for it: commands first, then those who listen."""
 
-import logging
 import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, final
@@ -10,6 +9,7 @@ from ..protocol import AnyEvent, Settled
 from ._answers import Answers
 from ._end import End, EndKind, realtime_error
 from ._inbox import Inbox
+from ._journal import SessionJournal
 from ._listener import Listener, Overflow
 from ._message import RealtimeMessage
 from ._options import SessionOptions
@@ -19,8 +19,6 @@ from ._verdict import Verdict
 
 if TYPE_CHECKING:
     from ._callbacks import Callbacks
-
-_logger = logging.getLogger("meshrt.session")
 
 
 @final
@@ -35,9 +33,10 @@ class Dispatch:
         received_bytes: How long they were, in bytes.
     """
 
-    def __init__(self, options: SessionOptions, verdict: Verdict) -> None:
+    def __init__(self, options: SessionOptions, verdict: Verdict, journal: SessionJournal) -> None:
         self._options = options
         self._verdict = verdict
+        self._journal = journal
         self.answers = Answers()
         self.inbox = Inbox(options.buffer_bytes)
         self.callbacks: Callbacks | None = None
@@ -69,6 +68,7 @@ class Dispatch:
         self.received += 1
         size = wire_bytes(text)
         self.received_bytes += size
+        self._journal.came(event, size)
         error = realtime_error(event) if isinstance(event, Error) else None
         self._verdict.last_error = error
         if self.answers.offer(event, settled):
@@ -77,7 +77,7 @@ class Dispatch:
         if message.audio is None or self._options.keep_audio_text:
             message = RealtimeMessage(event, text)
         if error is not None and not self._is_heard(message):
-            _logger.warning("the server reported an error: %.200a", str(error))
+            self._journal.unclaimed(error)
         return self._deliver(message, 2 * size + 512)
 
     def end(self, end: End) -> None:

@@ -28,6 +28,7 @@ from ._dispatch import Dispatch
 from ._end import Closed, End, realtime_error
 from ._expiry import Expiry
 from ._handlers import Handlers
+from ._journal import SessionJournal
 from ._ledger import Ledger, Receipt
 from ._listener import OVERFLOWS, Listener, Overflow
 from ._message import RealtimeMessage
@@ -65,8 +66,9 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         self._began_at = anyio.current_time()
         self._audio_at = -math.inf
         self._expiry = Expiry(options.wall_clock)
-        self._verdict = Verdict(transport, protocol, self._expiry, options.redact)
-        self._dispatch = Dispatch(options, self._verdict)
+        self._journal = SessionJournal(protocol, options.redact)
+        self._verdict = Verdict(transport, protocol, self._expiry, options.redact, self._journal)
+        self._dispatch = Dispatch(options, self._verdict, self._journal)
         self._answers = self._dispatch.answers
         self._connection = Connection(
             transport,
@@ -77,6 +79,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
             on_interrupt=self._on_interrupt,
             is_active=self._is_active,
             ledger=ledger,
+            journal=self._journal,
         )
         self._outbox = self._connection.outbox
         self._tasks: anyio.abc.TaskGroup | None = None
@@ -345,6 +348,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
 
     def _queue(self, prepared: Prepared) -> Receipt:
         self._protocol.advance(prepared)
+        self._journal.goes(prepared)
         if prepared.audio_bytes:
             self._audio_at = anyio.current_time()
         return self._outbox.put_event(prepared)
@@ -379,6 +383,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         for text in self._protocol.to_send():
             if not self._outbox.closed:
                 self._outbox.put(text)
+                self._journal.goes_by_itself(text)
 
     def _on_end(self, end: End) -> None:
         self._protocol.end(end.message)

@@ -1,6 +1,5 @@
 """What an end is called, from what is known when it comes."""
 
-import logging
 from collections.abc import Callable
 from typing import Final, Literal, final
 
@@ -11,8 +10,8 @@ from ..protocol import RealtimeProtocol
 from ..transports import ConnectionLost, Transport
 from ._end import Closed, End, EndKind, is_expiry
 from ._expiry import Expiry
+from ._journal import SessionJournal
 
-_logger = logging.getLogger("meshrt.session")
 _CLOSE_NORMAL: Final = 1000
 _CLOSE_INTERNAL: Final = 1011
 CLOSE_TOO_SLOW: Final = 1008  # RFC 6455, 7.4.1: "policy", where no other code fits
@@ -27,6 +26,7 @@ class Verdict:
         protocol: The session's; what it was doing counts.
         expiry: How long the session may last.
         redact: Takes the key out of a text of the server's.
+        journal: Where bugs are logged.
 
     Attributes:
         last_error: The server's error, if it was the last thing that it said.
@@ -38,11 +38,13 @@ class Verdict:
         protocol: RealtimeProtocol,
         expiry: Expiry,
         redact: Callable[[str], str],
+        journal: SessionJournal,
     ) -> None:
         self._transport = transport
         self._protocol = protocol
         self._expiry = expiry
         self._redact = redact
+        self._journal = journal
         self.last_error: RealtimeError | None = None
 
     def ours(self, code: int | None, reason: str) -> End:
@@ -98,7 +100,7 @@ class Verdict:
 
     def bug(self, error: Exception) -> End:
         """Judge what should not have happened."""
-        _logger.error("a bug in meshrt; please report it", exc_info=error)
+        self._journal.bug(error)
         closed = self._picture("client", _CLOSE_INTERNAL, "")
         message = f"a bug in meshrt; please report it: {type(error).__name__}: {error}"
         return End(EndKind.BUG, closed, message, error)

@@ -16,6 +16,7 @@ from ..errors import ConfigurationError
 from ._endpoint import Endpoint
 from ._errors import ConnectError
 from ._handshake import shake_hands
+from ._journal import Phases, note_failed, note_opened
 from ._opening import Auth, Opening
 from ._tcp import keep_alive
 from ._tls import default_ssl_context
@@ -80,6 +81,7 @@ async def connect_websocket(
         return await _connect(opening, ssl_context, max_message_bytes)
     except ConnectError as error:
         failure = error
+    note_failed(opening, failure)
     # Outside the except block: whatever is below has seen the request and may hold the key.
     try:
         raise _bare(failure)
@@ -95,11 +97,14 @@ def _bare(error: ConnectError) -> ConnectError:
 async def _connect(
     opening: Opening, ssl_context: ssl.SSLContext | None, max_message_bytes: int
 ) -> WebSocketTransport:
+    phases = Phases()
     async with AsyncExitStack() as stack:
         stream: ByteStream = await _open_tcp(opening)
         stack.push_async_callback(anyio.aclose_forcefully, stream)
+        phases.done("tcp")
         if opening.endpoint.secure:
             stream = await _open_tls(stream, opening, ssl_context or default_ssl_context())
+            phases.done("tls")
         try:
             transport = await shake_hands(stream, opening, max_message_bytes)
         except (anyio.BrokenResourceError, OSError) as error:
@@ -107,6 +112,8 @@ async def _connect(
                 f"{opening.place} broke the connection off during the handshake ({_why(error)})",
             ) from None
         stack.pop_all()
+    phases.done("handshake")
+    note_opened(opening, transport.subprotocol, phases)
     return transport
 
 
