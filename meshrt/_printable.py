@@ -1,4 +1,4 @@
-"""A stranger's words, so that they can stand in a log: on one line, and no orders to a terminal."""
+"""A stranger's words, fit for a log: on one line, and no orders to a terminal."""
 
 from typing import Final
 

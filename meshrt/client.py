@@ -6,10 +6,19 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final
 
+import attrs
+
 from ._secret import Secret, problem_of_key
 from .errors import ConfigurationError
 from .events import Session
-from .session import DEFAULT_BUDGET_BYTES, Connecting, Liveness, SessionOptions
+from .session import (
+    DEFAULT_BUDGET_BYTES,
+    Connecting,
+    Liveness,
+    SessionOptions,
+    TracerProvider,
+    Tracing,
+)
 from .transports import Endpoint
 
 if TYPE_CHECKING:
@@ -42,9 +51,13 @@ class MeshAPI:
             browser would do.
         ssl_context: For ``https`` and ``wss``; by default one with the system's roots and
             certifi's, made when first needed.
+        tracer_provider: OpenTelemetry's: each session then has a span, from its block's beginning
+            to its end. It needs the extra ``otel``. Without one nothing of OpenTelemetry's is
+            loaded, and none is looked up.
 
     Raises:
-        ConfigurationError: The URL or the key can't be used. The message never repeats the key.
+        ConfigurationError: The URL, the key or the provider can't be used, or the extra is not
+            installed. The message never repeats the key.
     """
 
     _url = "no address"  # until it is checked: a traceback with locals shows us before
@@ -56,6 +69,7 @@ class MeshAPI:
         token: str | None = None,
         auth: Auth = "query",
         ssl_context: ssl.SSLContext | None = None,
+        tracer_provider: TracerProvider | None = None,
     ) -> None:
         key = token if token is not None else os.environ.get("MESH_API_KEY") or None
         problem = None if key is None else problem_of_key(key)
@@ -77,6 +91,7 @@ class MeshAPI:
         self._url = endpoint.url
         if endpoint.secure and secret is None:
             raise ConfigurationError("there is no API key: pass token=, or set MESH_API_KEY")
+        self._tracing = _tracing(tracer_provider, endpoint)
 
     @property
     def realtime(self) -> "Realtime":
@@ -179,6 +194,7 @@ class Realtime:
         if not isinstance(model, str) or not model:
             raise ConfigurationError('model is an id such as "openai/gpt-realtime-mini"')
         endpoint = self._client._endpoint({"model": model})
+        tracing = self._client._tracing
         options = SessionOptions(
             connect_timeout=connect_timeout,
             close_timeout=close_timeout,
@@ -189,11 +205,18 @@ class Realtime:
             liveness=liveness,
             keep_alive=keep_alive,
             redact=self._client._redact,
+            tracing=tracing and attrs.evolve(tracing, model=model),
         )
         opening = partial(self._client._open, endpoint, max_message_bytes)
         caller = sys._getframe(1)
         site = f"{caller.f_code.co_filename}:{caller.f_lineno}"
         return Connecting(opening, session=session, options=options, site=site)
+
+
+def _tracing(provider: TracerProvider | None, endpoint: Endpoint) -> Tracing | None:
+    if provider is None:
+        return None
+    return Tracing(provider=provider, host=endpoint.host, port=endpoint.port)
 
 
 def _check(**limits: float) -> None:

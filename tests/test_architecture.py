@@ -50,6 +50,8 @@ OUTSIDE_OF_LAYER = {
 }
 # Single doors: an adapter is for what it adapts, pytest's fixtures are pytest's.
 OUTSIDE_OF_MODULE = {
+    "meshrt.session._span": {"opentelemetry"},
+    "meshrt.session._tracing": {"opentelemetry"},
     "meshrt.testing": {"pytest"},
     "meshrt.transports._trio_websocket": {"trio", "trio_websocket"},
     "meshrt.transports.trio_websocket": {"trio", "trio_websocket"},
@@ -60,7 +62,7 @@ IMPURE = {
     "socket", "ssl", "subprocess", "threading", "time", "uuid",
 }  # fmt: skip
 PURE_UP_TO_LAYER = 2
-LAZY = {"httpx"}
+LAZY = {"httpx", "opentelemetry"}
 WEBSOCKETS_WITH_IO = {"asyncio", "legacy", "sync", "trio"}
 
 # Who may go into another room by a side door, and why what is there is not for everybody.
@@ -422,6 +424,8 @@ BAD = [
     (outside_imports_are_earned, "meshrt.cli._x", "def f():\n    import numpy"),
     (outside_imports_are_earned, "meshrt.client", "import httpx"),
     (outside_imports_are_earned, "meshrt.client", "class A:\n    import httpx"),
+    (outside_imports_are_earned, "meshrt.client", "def f():\n    import opentelemetry"),
+    (outside_imports_are_earned, "meshrt.session._span", "import opentelemetry.trace"),
     (rooms_are_entered_by_the_door, "meshrt.protocol._x", "from ..events._base import X"),
     (rooms_are_entered_by_the_door, "meshrt.protocol._x", "from ..events import _base"),
     (
@@ -502,7 +506,9 @@ def test_the_protocol_loads_no(package: str) -> None:
     assert package not in loaded_by("import meshrt.protocol")
 
 
-@pytest.mark.parametrize("package", ["trio", "httpx", "numpy", "rich", "h11", "websockets"])
+@pytest.mark.parametrize(
+    "package", ["trio", "httpx", "numpy", "rich", "h11", "opentelemetry", "websockets"]
+)
 def test_the_front_door_loads_no(package: str) -> None:
     assert package not in loaded_by("import meshrt")
 

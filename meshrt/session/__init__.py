@@ -11,6 +11,7 @@ from ._message import RealtimeMessage as RealtimeMessage
 from ._options import SessionOptions as SessionOptions
 from ._session import RealtimeSession as RealtimeSession
 from ._statistics import Statistics as Statistics
+from ._tracing import TracerProvider as TracerProvider, Tracing as Tracing
 
 __all__ = (
     "DEFAULT_BUDGET_BYTES",
@@ -23,6 +24,8 @@ __all__ = (
     "Receipt",
     "SessionOptions",
     "Statistics",
+    "TracerProvider",
+    "Tracing",
 )
 
 publish(globals(), __all__)

@@ -24,6 +24,7 @@ from ._end import End, EndKind, realtime_error
 from ._ledger import Ledger
 from ._options import SessionOptions
 from ._session import RealtimeSession
+from ._span import SessionSpan
 
 
 @final
@@ -76,6 +77,8 @@ class Connecting(anyio.AsyncContextManagerMixin):
         held: BaseException | None = None
         cancelled = False
         with ExitStack() as released:
+            span = SessionSpan(self._options.tracing, self._options.redact)
+            self._span = released.enter_context(span)
             try:
                 async with anyio.create_task_group() as tasks:
                     try:
@@ -117,7 +120,7 @@ class Connecting(anyio.AsyncContextManagerMixin):
             session = RealtimeSession._create(
                 transport, self._protocol, self._options, ledger=self._ledger, site=self._site
             )
-            self._session = session
+            self._session = self._span.session = session
             released.callback(session._release)
             try:
                 await self._greet(session, tasks)

@@ -9,6 +9,7 @@ import attrs
 from ._buffer import DEFAULT_BUDGET_BYTES
 from ._callbacks import HandlerErrors
 from ._liveness import Liveness
+from ._tracing import Tracing
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +31,7 @@ class SessionOptions:
             gateway takes us for idle; ``None`` for never.
         wall_clock: Returns the seconds since the epoch; read once, for the session's expiry.
         redact: Takes the key out of a text of the server's, which may repeat it.
+        tracing: Where the session's OpenTelemetry span goes; ``None`` for none.
     """
 
     connect_timeout: float = 10.0
@@ -42,3 +44,4 @@ class SessionOptions:
     keep_alive: float | None = 30.0
     wall_clock: Callable[[], float] = time.time
     redact: Callable[[str], str] = str
+    tracing: Tracing | None = None
