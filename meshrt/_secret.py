@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from binascii import b2a_base64
 from typing import Final, NoReturn, final
 from urllib.parse import quote
 
@@ -16,7 +17,8 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self.__value = value
-        forms = (value, quote(value, safe=""), json.dumps(value)[1:-1])
+        encoded = b2a_base64(value.encode(errors="replace"), newline=False).decode()
+        forms = (value, quote(value, safe=""), json.dumps(value)[1:-1], encoded)
         self.__forms = tuple(dict.fromkeys(filter(None, forms)))
 
     def reveal(self) -> str:

@@ -87,7 +87,11 @@ class MeshAPI:
         self._secret = secret
         self._auth: Auth = auth
         self._ssl_context = ssl_context
-        endpoint = self._endpoint({})
+        try:
+            endpoint = self._endpoint({})
+        except ConfigurationError:
+            self._base_url = ""  # the error's frames hold this object
+            raise
         self._url = endpoint.url
         if endpoint.secure and secret is None:
             raise ConfigurationError("there is no API key: pass token=, or set MESH_API_KEY")

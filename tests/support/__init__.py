@@ -35,7 +35,11 @@ from ._raw_server import (
     raw_server as raw_server,
     text_frame as text_frame,
 )
-from ._secrets import places_of as places_of
+from ._secrets import (
+    forms_of as forms_of,
+    places_of as places_of,
+    places_within as places_within,
+)
 from ._server import ScriptedServer as ScriptedServer
 from ._transport import Wrapped as Wrapped
 from ._websockets import Script as Script, websockets_server as websockets_server
@@ -81,10 +85,12 @@ __all__ = (
     "connecting",
     "created",
     "error",
+    "forms_of",
     "has_way",
     "nothing_left",
     "parse_frames",
     "places_of",
+    "places_within",
     "raw_server",
     "response_created",
     "response_done",
