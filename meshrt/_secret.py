@@ -18,7 +18,7 @@ class Secret:
     def __init__(self, value: str) -> None:
         self.__value = value
         encoded = b2a_base64(value.encode(errors="replace"), newline=False).decode()
-        forms = (value, quote(value, safe=""), json.dumps(value)[1:-1], encoded)
+        forms = (value, quote(value, safe="", errors="replace"), json.dumps(value)[1:-1], encoded)
         self.__forms = tuple(dict.fromkeys(filter(None, forms)))
 
     def reveal(self) -> str:
