@@ -5,7 +5,8 @@ parameters ask for: a client, a session, speech to say, words.
 """
 
 import inspect
-from collections.abc import AsyncGenerator, Callable
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from importlib.resources import as_file, files
 from types import FunctionType
@@ -21,6 +22,16 @@ from meshrt.audio import bytes_of_ms, read_wav
 from meshrt.gateway import Gateway, serve
 
 SNIPPETS = [block for block in BLOCKS if block.kind == "python"]
+
+
+@pytest.fixture(autouse=True)
+def levels_restored() -> Iterator[None]:
+    """Let what a snippet sets up for its whole program end with it."""
+    loggers = [logging.getLogger(name) for name in ("meshrt", "meshrt.events")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @asynccontextmanager

@@ -146,16 +146,17 @@ async def test_a_block_entered_in_one_task_and_left_in_another_ends_its_span(
 ) -> None:
     tracer = spans.provider.get_tracer("test")
     async with ScriptedServer() as server:
-        left = anyio.Event()
+        entered, left = anyio.Event(), anyio.Event()
 
-        async def hold(*, task_status: Any) -> None:
+        async def hold() -> None:
             async with spans.connect(server):
-                task_status.started()
+                entered.set()
                 await left.wait()
 
         async with anyio.create_task_group() as tasks:
             with tracer.start_as_current_span("outer"):
-                await tasks.start(hold)
+                tasks.start_soon(hold)
+                await entered.wait()
             assert not trace.get_current_span().is_recording()
             left.set()
     assert spans.processor.ended == spans.processor.begun == 2

@@ -129,7 +129,7 @@ class Watched:
             warnings.simplefilter("always")
             try:
                 yield
-            except BaseException as raised:
+            except BaseException as raised:  # noqa: ASYNC103  an exception is what is looked at
                 self.raised.append(raised)
                 if not isinstance(raised, Exception):
                     raise
@@ -174,9 +174,9 @@ async def fail(failure: str, auth: Any, port: int, watched: Watched, server: Any
         model=MODEL, connect_timeout=timeout, close_timeout=0.1, errors="deliver"
     )
     async with connecting as session:
-        watched.sessions.append(session)
-        for _ in range(2):
+        for _ in range(2):  # or what waits to be read has what the server repeated
             await session.receive()
+        watched.sessions.append(session)
         server.let_go()
         async for _ in session:
             pass
@@ -216,7 +216,8 @@ async def cancel_when_it_waits(
     failure: str, watched: Watched, server: Any, scope: anyio.CancelScope
 ) -> None:
     connection = await server.connection()
-    while not (b"\r\n\r\n" in connection.request if "before" in failure else watched.sessions):
+    # Another thread does what is waited for.
+    while not (b"\r\n\r\n" in connection.request if "before" in failure else watched.sessions):  # noqa: ASYNC110
         await anyio.lowlevel.checkpoint()
     scope.cancel()
 
@@ -258,7 +259,7 @@ async def test_a_session_that_goes_well_holds_no_key_but_in_its_box(
     auth: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched = Watched()
-    with raw_server(hold) as server:
+    with raw_server(RawConnection.greet_and_serve) as server:
         base_url = f"http://127.0.0.1:{server.port}"
         client = MeshAPI(base_url=base_url, token=KEY, auth=auth, tracer_provider=watched.provider)
         with watched.looking():
