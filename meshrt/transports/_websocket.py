@@ -72,7 +72,7 @@ class WebSocketTransport:
         self._lost: BaseException | None = None
         self._torn = False
         self._aborted = False
-        self._feed(received)
+        self._received = received  # fed by the reader, when there is somebody to be woken
 
     async def receive(self) -> list[str | bytes]:
         """Return the whole messages of one read, at least one, in order.
@@ -188,6 +188,11 @@ class WebSocketTransport:
         )
 
     async def _read(self) -> None:
+        if self._received:
+            await anyio.lowlevel.checkpoint()
+            data, self._received = self._received, b""
+            self._feed(data)
+            return
         try:
             data = await self._stream.receive(_READ_BYTES)
         except _LOSS as error:

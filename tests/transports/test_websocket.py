@@ -255,6 +255,23 @@ async def test_what_was_read_with_the_handshake_is_not_lost(
     await transport.abort()
 
 
+async def test_a_ping_that_was_read_with_the_handshake_wakes_the_writer(
+    tcp_pair: tuple[anyio.abc.SocketStream, anyio.abc.SocketStream],
+    client_codec: Callable[[], ClientProtocol],
+) -> None:
+    near, far = tcp_pair
+    transport = WebSocketTransport(near, client_codec(), received=wire(Opcode.PING, b"there?"))
+    woken = anyio.Event()
+    transport.wake = woken.set
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(transport.receive)
+        await woken.wait()
+        await transport.send([])
+        assert await hear(far, 1) == [(Opcode.PONG, b"there?")]
+        tasks.cancel_scope.cancel()
+    await transport.abort()
+
+
 async def test_a_codec_before_its_handshake_is_refused(
     tcp_pair: tuple[anyio.abc.SocketStream, anyio.abc.SocketStream],
 ) -> None:
