@@ -170,7 +170,10 @@ class FrameCodec:
 
     def _judge(self, now: float) -> None:
         if not self.has_ended and self._protocol.parser_exc is not None:
-            self.fault = _fault(self._protocol.parser_exc)
+            if self._protocol.close_rcvd is None:
+                self.fault = _fault(self._protocol.parser_exc)
+            else:
+                self._end_in_a_message(self._protocol.close_rcvd)
         flood = self._gate.problem(now)
         if flood is not None and not self.has_ended:
             self._fail(
@@ -178,15 +181,25 @@ class FrameCodec:
                 f"{flood} within {FLOOD_WINDOW_S:g} s",
             )
 
-    def _fail(self, code: CloseCode, deed: str) -> None:
-        self._protocol.fail(code, deed)
+    def _end_in_a_message(self, close: Close) -> None:
+        """Take a CLOSE between the fragments of a message: the codec calls it a broken rule.
+
+        RFC 6455, 5.4, lets control frames stand there, and Autobahn's 7.1.5 wants this one
+        answered with its own code.
+        """
+        self.close = close
+        self._answer(b"" if close.code == CloseCode.NO_STATUS_RCVD else close.serialize())
+
+    def _answer(self, payload: bytes) -> None:
+        """Let our CLOSE say this, unless one was sent, whatever the codec has answered."""
         self.control.add(self._protocol.data_to_send())
         if not self.close_sent:
-            # In the same slice the codec may have answered what came after the fault; on the
-            # wire stands the reason that we give.
-            answer = Frame(Opcode.CLOSE, Close(code, deed).serialize())
             is_client = self._protocol.side is Side.CLIENT
-            self.control.add([answer.serialize(mask=is_client)])
+            self.control.add([Frame(Opcode.CLOSE, payload).serialize(mask=is_client)])
+
+    def _fail(self, code: CloseCode, deed: str) -> None:
+        self._protocol.fail(code, deed)
+        self._answer(Close(code, deed).serialize())
         self.fault = Fault(f"the peer sent {deed}, so the connection can't go on ({code:d})", code)
 
 

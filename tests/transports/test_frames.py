@@ -124,7 +124,6 @@ def test_fragments_make_the_same_message_wherever_they_are_cut(
         (b"\x89\x7e\x00\x80" + bytes(128), 1002, "too long"),
         (wire(Opcode.CLOSE, b"\x03"), 1002, "short"),
         (wire(Opcode.CLOSE, b"\x03\xed"), 1002, "status code"),
-        (wire(Opcode.TEXT, b"a", fin=False) + closing(1000), 1002, "incomplete"),
     ],
 )
 def test_a_broken_rule_is_answered_with_its_code_after_the_messages_before_it(
@@ -175,17 +174,54 @@ def test_fragments_that_sum_up_to_more_than_the_limit_do_not_pass() -> None:
     assert codec.fault.close_code == 1009
 
 
-def test_only_the_latest_ping_is_answered() -> None:
+@pytest.mark.parametrize(("pings", "answered"), [(10, range(10)), (900, range(884, 900))])
+def test_the_latest_sixteen_pings_are_answered(pings: int, answered: range) -> None:
     codec = client()
-    codec.feed(b"".join(wire(Opcode.PING, str(n).encode()) for n in range(900)), 0.0)
-    assert len(codec.control) < 20
+    codec.feed(b"".join(wire(Opcode.PING, str(n).encode()) for n in range(pings)), 0.0)
+    codec.ping()
+    waiting, sent = len(codec.control), codec.encode([])
+    assert waiting == len(sent)
     peer = ServerProtocol(state=State.OPEN)
+    peer.receive_data(sent)
+    frames = [(f.opcode, bytes(f.data)) for f in peer.events_received() if isinstance(f, Frame)]
+    pongs = [(Opcode.PONG, str(n).encode()) for n in answered]
+    assert frames == [*pongs, (Opcode.PING, b"")]
+    assert len(codec.control) == 0
+
+
+def test_control_frames_go_before_messages() -> None:
+    codec, peer = client(), ServerProtocol(state=State.OPEN)
+    codec.feed(wire(Opcode.PING, b"?"), 0.0)
     peer.receive_data(codec.encode(["text"]))
-    pong, text = peer.events_received()
-    assert isinstance(pong, Frame)
-    assert (pong.opcode, bytes(pong.data)) == (Opcode.PONG, b"899")
-    assert isinstance(text, Frame)
-    assert text.opcode is Opcode.TEXT
+    frames = [frame for frame in peer.events_received() if isinstance(frame, Frame)]
+    assert [frame.opcode for frame in frames] == [Opcode.PONG, Opcode.TEXT]
+
+
+@pytest.mark.parametrize(
+    ("last", "close"),
+    [
+        (closing(1000, "done"), Close(1000, "done")),
+        (closing(4000), Close(4000, "")),
+        (wire(Opcode.CLOSE, b""), Close(1005, "")),
+    ],
+)
+def test_a_close_between_fragments_is_answered_like_any_other(last: bytes, close: Close) -> None:
+    codec, receiver = client(), server()
+    begun = wire(Opcode.TEXT, b"whole") + wire(Opcode.TEXT, b"a", fin=False)
+    codec.feed(begun + last + wire(Opcode.CONT, b"b"), 0.0)
+    assert codec.take() == ["whole"]
+    assert (codec.close, codec.fault) == (close, None)
+    receiver.feed(codec.encode([]), 0.0)
+    assert receiver.close == close
+
+
+def test_a_close_between_fragments_answers_ours() -> None:
+    codec = client()
+    codec.shut(1000, "")
+    codec.encode([])
+    codec.feed(wire(Opcode.TEXT, b"a", fin=False) + closing(1000), 0.0)
+    assert (codec.close, codec.fault) == (Close(1000, ""), None)
+    assert len(codec.control) == 0
 
 
 @pytest.mark.parametrize(
@@ -197,7 +233,7 @@ def test_a_flood_of_frames_that_say_nothing_is_cut(frame: bytes) -> None:
     codec.feed((frame * SLICE_BYTES)[:SLICE_BYTES], 6.0)
     assert codec.fault is not None
     assert codec.fault.close_code == 1008
-    assert len(codec.control) < 400
+    assert len(codec.control) < 2400
 
 
 def test_as_many_over_a_longer_time_are_none_of_our_business() -> None:
@@ -268,4 +304,4 @@ def test_random_bytes_by_the_megabyte_cost_no_more_than_a_fault() -> None:
     for _ in range(64):
         codec = make()
         codec.feed(os.urandom(SLICE_BYTES), 0.0)
-        assert len(codec.control) < 400
+        assert len(codec.control) < 2400
