@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.5"
@@ -94,6 +95,39 @@ def reliability(session: nox.Session) -> None:
     """Measure what is promised when things go wrong; arguments go to ``python -m reliability``."""
     session.install(".[all]", *group("test"))
     session.run("python", "-m", "reliability", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def autobahn(session: nox.Session) -> None:
+    """Run Autobahn's test suite; arguments go to ``python -m conformance``."""
+    session.install(".[all]", *group("test"), *group("conformance"))
+    suite = str(Path(session.create_tmp()) / "suite")
+    try:
+        session.run("python", "-m", "conformance.install", suite)
+    except CommandFailed:
+        session.skip("Autobahn's test suite is not here: the line above says why")
+    session.run("python", "-m", "conformance", "--suite", suite, *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def chaos(session: nox.Session) -> None:
+    """Hold sessions over a bad network; arguments go to ``python -m endurance chaos``."""
+    session.install(".[all]", *group("test"))
+    session.run("python", "-m", "endurance", "chaos", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def soak(session: nox.Session) -> None:
+    """Hold many sessions, or one long one; arguments go to ``python -m endurance soak``."""
+    session.install(".[all]", *group("test"))
+    session.run("python", "-m", "endurance", "soak", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def flakes(session: nox.Session) -> None:
+    """Run the tests 20 times in random order; arguments go to ``python -m endurance.flakes``."""
+    session.install(".[all]", *group("test"), *group("flakes"))
+    session.run("python", "-m", "endurance.flakes", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])

@@ -10,7 +10,6 @@ from typing import Any
 from .promises import LOOPS, Figure
 from .runner import Measured
 
-BEGIN, END = "<!-- reliability: begin -->", "<!-- reliability: end -->"
 _PACKAGES = ("meshrt", "anyio", "trio", "uvloop", "websockets")
 _HEADER = ("promised", "bound", *LOOPS, "", "the best of others")
 _WORDS = {True: "pass", False: "**FAIL**", None: "**not measured**"}
@@ -135,14 +134,15 @@ def _figure_as_json(measured: Measured, figure: Figure) -> dict[str, Any]:
     }
 
 
-def put_between_markers(page: str, text: str) -> str:
-    """Return a page with a text in place of what stands between the markers.
+def put_between_markers(page: str, text: str, *, name: str = "reliability") -> str:
+    """Return a page with a text in place of what stands between the markers of that name.
 
     Raises:
         ValueError: The page has no such markers.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    begin_here, end_here = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, begin, rest = page.partition(begin_here)
+    _, end, after = rest.partition(end_here)
     if not (begin and end):
-        raise ValueError(f"the page has no place for it: it needs {BEGIN} and then {END}")
+        raise ValueError(f"the page has no place for it: it needs {begin_here}, then {end_here}")
     return f"{before}{begin}\n\n{text}\n\n{end}{after}"

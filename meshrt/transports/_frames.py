@@ -121,7 +121,9 @@ class FrameCodec:
         control = self.control.take()
         for payload, is_text in payloads:
             (self._protocol.send_text if is_text else self._protocol.send_binary)(payload)
-        return b"".join((control, *self._protocol.data_to_send()))
+        frames = self._protocol.data_to_send()
+        # One frame alone is not copied: it may have 16 MiB.
+        return b"".join([control, *frames] if control else frames)
 
     def ping(self) -> None:
         """Queue a ping, unless the connection is ending."""

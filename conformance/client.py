@@ -1,0 +1,66 @@
+"""Our client, asked by the suite's server.
+
+``python -m conformance.client LOOP KIND URL AGENT`` prints how much memory it took.
+"""
+
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from benchmarks.loops import run
+from meshrt.transports import Endpoint, Transport, connect_websocket
+
+from .echo import Echo
+from .memory import peak_bytes
+
+
+@asynccontextmanager
+async def connected(kind: str, endpoint: Endpoint) -> AsyncGenerator[Transport]:
+    """Connect a transport of a kind: ``"meshrt"`` or ``"trio-websocket"``."""
+    if kind == "meshrt":
+        yield await connect_websocket(endpoint, subprotocols=())
+        return
+    from meshrt.transports.trio_websocket import TrioWebSocketTransport
+    from trio_websocket import open_websocket
+
+    host, port, target = endpoint.host, endpoint.port, endpoint.target
+    limit = 16 * 2**20
+    async with open_websocket(
+        host, port, target, use_ssl=False, max_message_size=limit
+    ) as connection:
+        yield TrioWebSocketTransport(connection)
+
+
+async def ask(kind: str, url: str, path: str, **query: str) -> str:
+    """Return the one message that the suite's server has to say."""
+    async with connected(kind, Endpoint.parse(url, path=path, query=query)) as transport:
+        try:
+            return str((await transport.receive())[0])
+        finally:
+            await transport.abort()
+
+
+async def run_cases(kind: str, url: str, agent: str) -> None:
+    """Go through all cases, one connection each."""
+    count = int(await ask("meshrt", url, "/getCaseCount"))
+    for case in range(1, count + 1):
+        query = {"case": str(case), "agent": agent}
+        endpoint = Endpoint.parse(url, path="/runCase", query=query)
+        async with connected(kind, endpoint) as transport:
+            await Echo(transport).run()
+    async with connected("meshrt", _report(url, agent)) as transport:
+        await Echo(transport).run()
+
+
+def _report(url: str, agent: str) -> Endpoint:
+    return Endpoint.parse(url, path="/updateReports", query={"agent": agent})
+
+
+def main(loop: str, kind: str, url: str, agent: str) -> None:
+    """Run the cases and print how much memory it took."""
+    run(loop, lambda: run_cases(kind, url, agent))
+    print(peak_bytes(), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
