@@ -18,7 +18,7 @@ from support import (
 
 _PCM = bytes(range(256)) * 12  # 64 ms
 _BATCH = 64  # events in a write
-_LONG_S = 600.0
+_LONG_S = 24 * 3600.0
 
 
 def numbered(number: int) -> bytes:
@@ -80,6 +80,20 @@ def idle(connection: RawConnection) -> None:
     time.sleep(_LONG_S)
 
 
+def answers(connection: RawConnection) -> None:
+    """Answer each event with its number, to the client's end."""
+    connection.greet()
+    answered = 0
+    while connection.read():
+        heard = connection.so_far()
+        for event in map(json.loads, heard.messages[answered:]):
+            connection.say(text_delta(event["event_id"]))
+        answered = len(heard.messages)
+        if heard.close is not None:
+            connection.say_close(heard.close[0] or 1000)
+            return
+
+
 def frame(connection: RawConnection) -> None:
     """Stop in the middle of a frame."""
     connection.shake_hands()
@@ -103,6 +117,7 @@ def main(script: str, size: int = 0) -> None:
         "both": partial(both, size),
         "turn": turn,
         "idle": idle,
+        "answers": answers,
         "frame": frame,
         "handshake": handshake,
     }

@@ -56,7 +56,8 @@ class Promise:
     Attributes:
         name: For the command line.
         chapter: Under which heading of the page it stands.
-        check: The module of this package and its function, as ``module:function``.
+        check: The module of this package, or one with dots, and its function, as
+            ``module:function``.
         figures: What it gives.
         usual: How much is tried.
         quick: How much where it is only to be seen that the check works.

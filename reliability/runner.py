@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .catalogue import PROMISES
 from .promises import Found, Promise
 
 ROOT = Path(__file__).parents[1]
@@ -28,17 +27,16 @@ class Measured:
 
 
 def measure(
-    names: Sequence[str], loops: Sequence[str], *, amount: str, tell: Callable[[str], None]
+    chosen: Sequence[Promise], loops: Sequence[str], *, amount: str, tell: Callable[[str], None]
 ) -> list[Measured]:
-    """Check promises and return what came of them, in the order of the catalogue.
+    """Check promises and return what came of them, in their order.
 
     Args:
-        names: The promises; none for all.
+        chosen: The promises.
         loops: The loops; none for all.
         amount: How much to try: ``"usual"``, ``"quick"`` or ``"full"``.
         tell: Is told of each check that is done.
     """
-    chosen = [promise for promise in PROMISES if not names or promise.name in names]
     with ThreadPoolExecutor() as waiting:
         jobs = list(_jobs(chosen, loops))
         # What waits is begun first and takes no time of the others, which take turns.

@@ -13,7 +13,7 @@ from .promises import Found, Setting
 def main(check: str, loop: str, sizes: str) -> None:
     """Run a check and print what it found."""
     module, _, name = check.partition(":")
-    function = getattr(import_module(f"{__package__}.{module}"), name)
+    function = getattr(import_module(module if "." in module else f"reliability.{module}"), name)
     setting = Setting(loop, json.loads(sizes))
     # What is here already would be looked through at each search for something left behind.
     gc.collect()

@@ -1,6 +1,7 @@
 """The bad network passes each byte once and in order, until it is told to cut."""
 
 import random
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -72,6 +73,19 @@ async def test_a_stall_holds_back_until_it_is_ended(at: int) -> None:
 
             tasks.start_soon(resume)
             assert await send_and_read(proxy.port) == DATA + b"FIN"
+
+
+async def test_a_stall_may_end_by_itself() -> None:
+    with network(Chaos(stall_at=500, stall_s=0.01)) as (_, proxy):
+        assert await send_and_read(proxy.port) == DATA + b"FIN"
+        await proxy.stalled()
+
+
+async def test_it_may_be_narrow() -> None:
+    began = time.monotonic()
+    with network(Chaos(piece_bytes=1000, bytes_per_s=200_000)) as (_, proxy):
+        assert await send_and_read(proxy.port) == DATA + b"FIN"
+    assert time.monotonic() - began > len(DATA) / 200_000
 
 
 @pytest.mark.parametrize(("end", "said"), [("rst", b"RST"), ("fin", b"FIN"), ("half", b"FIN")])

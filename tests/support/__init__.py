@@ -27,6 +27,12 @@ from ._frames import (
 from ._leaks import complaints as complaints, nothing_left as nothing_left
 from ._local import connecting as connecting
 from ._logs import warnings_of as warnings_of
+from ._ordeal import (
+    Ordeal as Ordeal,
+    Outcome as OrdealOutcome,
+    go_through as go_through,
+    ordeal as ordeal,
+)
 from ._raw_server import (
     RawConnection as RawConnection,
     RawScript as RawScript,
@@ -65,6 +71,8 @@ __all__ = (
     "ChaosProxy",
     "FrameParser",
     "Heard",
+    "Ordeal",
+    "OrdealOutcome",
     "Outcome",
     "RawConnection",
     "RawScript",
@@ -86,8 +94,10 @@ __all__ = (
     "created",
     "error",
     "forms_of",
+    "go_through",
     "has_way",
     "nothing_left",
+    "ordeal",
     "parse_frames",
     "places_of",
     "places_within",

@@ -1,5 +1,6 @@
 """A bad network between a client and any port: slow, uneven, in crumbs, stuck, or cut."""
 
+import math
 import queue
 import random
 import socket
@@ -26,7 +27,9 @@ class Chaos:
         latency_s: How long each read is under way; others follow it without waiting.
         jitter_s: At most so much longer, by chance, and never out of order.
         piece_bytes: The largest write, so 1 gives byte after byte.
+        bytes_per_s: How much passes in a second; by default as much as can.
         stall_at: After how many bytes nothing passes until :meth:`ChaosProxy.resume`.
+        stall_s: How long nothing passes then, if nobody ends it before.
         end_at: After how many bytes the connection ends.
         end: How it ends: ``"rst"`` and ``"fin"`` end both directions, to both sides;
             ``"half"`` ends this direction alone.
@@ -35,7 +38,9 @@ class Chaos:
     latency_s: float = 0.0
     jitter_s: float = 0.0
     piece_bytes: int = _READ_BYTES
+    bytes_per_s: float = math.inf
     stall_at: int | None = None
+    stall_s: float | None = None
     end_at: int | None = None
     end: Literal["rst", "fin", "half"] = "rst"
 
@@ -140,6 +145,7 @@ class _Line:
         self._under_way: queue.Queue[tuple[float, bytes]] = queue.Queue(_MAX_CHUNKS)
         self._passed = 0
         self._cut = False
+        self._stall_at = self._chaos.stall_at
 
     def read(self) -> None:
         data = b"?"
@@ -177,6 +183,7 @@ class _Line:
                 data = data[size:]
                 self._passed += size
                 self._proxy.passed[self._way] += size
+                self._proxy._stopping.wait(size / self._chaos.bytes_per_s)
                 if self._passed == end_at:
                     self._end()
                     return False
@@ -189,13 +196,11 @@ class _Line:
 
     def _room(self, size: int) -> int:
         """Return how much may be written at once; first wait where the direction is stuck."""
-        marks = [self._chaos.end_at]
-        if not self._proxy._resumed.is_set():
-            if self._passed == self._chaos.stall_at:
-                self._proxy._stalled.set()
-                self._proxy._resumed.wait()
-            else:
-                marks.append(self._chaos.stall_at)
+        if self._passed == self._stall_at and not self._proxy._resumed.is_set():
+            self._proxy._stalled.set()
+            self._proxy._resumed.wait(self._chaos.stall_s)
+            self._stall_at = None
+        marks = (self._chaos.end_at, self._stall_at)
         left = [mark - self._passed for mark in marks if mark is not None and mark > self._passed]
         return min(size, self._chaos.piece_bytes, *left)
 

@@ -1,0 +1,104 @@
+"""Many sessions, and a long one: what they leave behind, and whether all came, in order."""
+
+from contextlib import suppress
+
+import anyio
+from support import connecting, texts_of
+
+from meshrt import MeshError
+from meshrt.session import RealtimeMessage, RealtimeSession
+from reliability.promises import Found, Setting
+from reliability.tools import Tally, Watch, peer, unheard, until
+
+from .left import Baseline, Memory
+
+_PAUSE_S = 0.1  # between two events of one session
+_WARM_UP = 1  # waves, after which nothing more should be kept
+_SAMPLES = 40  # of a long session
+_WARM_SAMPLES = _SAMPLES // 10
+
+
+async def many(setting: Setting) -> Found:
+    """Hold waves of sessions, and look at what is left after each."""
+    sizes, tally, memory = setting.sizes, Tally(), Memory()
+    with unheard(tally), peer("answers") as server:
+        await _hold(server.port, 0, tally)
+        baseline = Baseline()
+        for _ in range(sizes["waves"]):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(sizes["at_once"]):
+                    tasks.start_soon(_hold, server.port, sizes["seconds"], tally)
+            memory.sample()
+        left = baseline.left()
+    since = (sizes["waves"] - 1 - _WARM_UP) * sizes["at_once"]
+    total = sizes["waves"] * sizes["at_once"]
+    return {
+        "order": (len(tally.wrong), f"{tally.remark()}, {total:,} sessions"),
+        "session": (max(memory.growth(_WARM_UP), 0) / since / 1000, f"over {since:,}"),
+        "drift": memory.drift(_WARM_UP),
+        "left": left,
+    }
+
+
+async def long(setting: Setting) -> Found:
+    """Hold one session, and look at the memory all along."""
+    seconds, tally, memory = setting.sizes["seconds"], Tally(), Memory()
+    with unheard(tally), peer("answers") as server:
+        await _hold(server.port, 0, tally)
+        baseline = Baseline()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_hold, server.port, seconds, tally)
+            for _ in range(_SAMPLES):
+                await anyio.sleep(seconds / _SAMPLES)
+                memory.sample()
+        left = baseline.left()
+    return {
+        "order": (len(tally.wrong), tally.remark()),
+        "drift": memory.drift(_WARM_SAMPLES),
+        "left": left,
+    }
+
+
+async def _hold(port: int, seconds: float, tally: Tally) -> None:
+    """Say a number every now and then; each is answered by the same number."""
+    try:
+        async with connecting(port) as session, anyio.create_task_group() as tasks:
+            heard = _Heard(session)
+            tasks.start_soon(heard.read)
+            said = await _say_numbers(session, seconds)
+            with suppress(TimeoutError):
+                await until(lambda: heard.count >= said)
+            tasks.cancel_scope.cancel("all is said")
+    except MeshError as error:
+        tally.expect(False, f"{error!r}")  # noqa: FBT003
+        return
+    tally.tried += said - 1
+    tally.expect(heard.count == said and not heard.wrong, f"{heard.count} of {said}{heard.wrong}")
+
+
+async def _say_numbers(session: RealtimeSession, seconds: float) -> int:
+    watch, said = Watch(), 0
+    while watch.s < seconds:
+        await session.send({"type": "input_audio_buffer.clear", "event_id": str(said)})
+        said += 1
+        await anyio.sleep(_PAUSE_S)
+    return said
+
+
+class _Heard:
+    """Count what comes, and see that it is in order."""
+
+    def __init__(self, session: RealtimeSession) -> None:
+        self._session = session
+        self.count = 0
+        self.wrong = ""
+
+    async def read(self) -> None:
+        async for message in self._session:
+            self._take(message)
+
+    def _take(self, message: RealtimeMessage) -> None:
+        for text in texts_of([message]):
+            if text != str(self.count):
+                self.wrong = self.wrong or f", and {text} after {self.count - 1}"
+            self.count += 1
