@@ -1,6 +1,7 @@
 """What holds sessions for hours holds them, counts what goes wrong, and says so."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from support._ordeal import Outcome, go_through
 
 from endurance.__main__ import chosen, is_kept, parser
 from endurance.catalogue import CHAOS, LONG, SOAK
+from endurance.flakes import Count
 from endurance.left import Baseline, Memory
 from reliability.report import put_between_markers
 from reliability.runner import Measured
@@ -138,3 +140,43 @@ def test_the_page_has_a_place_for_each_table() -> None:
     text = PAGE.read_text(encoding="utf-8")
     for name in ("chaos", "soak", "long"):
         assert "new" in put_between_markers(text, "new", name=name)
+
+
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.test_a" name="test_good" />
+<testcase classname="tests.test_a" name="test_bad[trio]"><failure>no</failure></testcase>
+<testcase classname="tests.test_b" name="test_broken"><error>no</error></testcase>
+<testcase classname="tests.test_b" name="test_skipped"><skipped /></testcase>
+</testsuite></testsuites>"""
+
+
+def test_failures_are_counted_over_all_orders(tmp_path: Path) -> None:
+    count, report = Count(), tmp_path / "report.xml"
+    report.write_text(REPORT, encoding="utf-8")
+    count.add(7, report, 1)
+    count.add(8, report, 1)
+    count.add(9, tmp_path / "none", 3)
+    report.write_text(REPORT.replace("failure", "skipped").replace("error", "skipped"), "utf-8")
+    count.add(10, report, 0)
+
+    assert str(count).splitlines() == [
+        "4 runs, 12 tests, 5 failures or warnings",
+        "2 times: tests.test_a::test_bad[trio]",
+        "2 times: tests.test_b::test_broken",
+        "1 times: pytest ended with 3",
+        "again: --runs 1 --seed 7",
+        "again: --runs 1 --seed 8",
+        "again: --runs 1 --seed 9",
+    ]
+
+
+def test_each_run_has_an_order_of_its_own() -> None:
+    pytest.importorskip("random_order")
+    words = ["--runs", "2", "--seed", "3", "tests/test_extras.py", "-v"]
+    command = [sys.executable, "-m", "endurance.flakes", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+    seeds = re.findall(r"--random-order-seed=(\d+)", done.stdout)
+    assert [*dict.fromkeys(seeds)] == ["3", "4"]
+    assert re.search(r"^2 runs, \d+ tests, 0 failures or warnings$", done.stdout, re.MULTILINE)
