@@ -57,12 +57,18 @@ async def test_two_addresses_refuse_and_no_cancellation_is_swallowed_or_leaked(w
 
 
 def bound_to_one_port() -> list[socket.socket]:
-    """Bind a socket on each of two addresses to the same port; somebody may have taken one."""
+    """Bind a socket on each of two addresses to the same port, which the third has free as well.
+
+    Somebody may have taken one of them, an earlier test's connection in TIME_WAIT included.
+    """
     while True:
         holes = [socket.socket(), socket.socket()]
         try:
             holes[0].bind((ADDRESSES[0], 0))
-            holes[1].bind((ADDRESSES[1], holes[0].getsockname()[1]))
+            port = holes[0].getsockname()[1]
+            holes[1].bind((ADDRESSES[1], port))
+            with socket.socket() as listener_to_be:
+                listener_to_be.bind((ADDRESSES[2], port))
         except OSError:
             for hole in holes:
                 hole.close()
