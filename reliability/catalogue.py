@@ -40,6 +40,88 @@ _WIRE = (
     ),
 )
 
+_HOSTILE = (
+    Promise(
+        "corrupted",
+        "Hostile servers",
+        "hostile:corrupted",
+        (
+            Figure(
+                "wrong",
+                "Valid frames, some bytes changed, cut into any reads: messages, and "
+                "RemoteProtocolError, ConnectionLost or a clean end",
+                peer=f"wsproto 1.3, websockets 17.4: 0 of 10,000, {_WHEN}",
+            ),
+            Figure("mean", "The same: the mean time of a read", 50, "µs"),
+        ),
+        usual={"examples": 10_000},
+        quick={"examples": 300},
+        full={"examples": 1_000_000},
+        timeout_s=900,
+    ),
+    Promise(
+        "limits",
+        "Hostile servers",
+        "hostile:limits",
+        (
+            Figure("wrong", "A message of 16 MiB comes; one of a byte more, or of 2^62, is 1009"),
+            Figure(
+                "rss",
+                "The same: memory grows by",
+                64,
+                "MiB",
+                f"from 64 KiB to no limit at all, {_WHEN}",
+            ),
+            Figure("immense", "The header that announces 2^62 bytes: until it is told", 0.1, "s"),
+            Figure("grown", "The same: memory grows by", 1, "MiB"),
+        ),
+        usual={"rounds": 3},
+        quick={"rounds": 1},
+        full={"rounds": 20},
+    ),
+    Promise(
+        "floods",
+        "Hostile servers",
+        "hostile:floods",
+        (
+            Figure(
+                "empty",
+                "A million empty fragments: until the server is cut off",
+                1.5,
+                "s",
+                f"websockets 17.4: 1.1 s and 8 MB, websockets 15: 211 MB, {_WHEN}",
+            ),
+            Figure("pings", "A million pings: the same", 1.5, "s"),
+            Figure(
+                "crumbs", "A message in 100,000 fragments of a byte: until it has come", 5, "s"
+            ),
+            Figure("rss", "The same three: memory grows by", 10, "MiB"),
+            Figure("wrong", "The same three: the right end, and no other"),
+        ),
+        usual={"thousands": 1000},
+        quick={"thousands": 50},
+        full={"thousands": 1000},
+    ),
+    Promise(
+        "handshakes",
+        "Hostile servers",
+        "hostile:handshakes",
+        (
+            Figure(
+                "wrong",
+                "Handshakes trickled, endless, wrong, with what was not offered: each is told by "
+                "its type",
+                peer=f"trio-websocket 0.12: h11's errors, and 33 MB of a body, {_WHEN}",
+            ),
+            Figure("worst", "The same: the worst time, with 3 s of connect_timeout", 3.2, "s"),
+            Figure("rss", "The same: memory grows by", 8, "MiB"),
+        ),
+        usual={"rounds": 2},
+        quick={"rounds": 1},
+        full={"rounds": 10},
+    ),
+)
+
 _CANCELLATION = (
     Promise(
         "cancel",
@@ -403,6 +485,24 @@ _LIVENESS = (
         waits=True,
     ),
     Promise(
+        "alive",
+        "Servers that die",
+        "alive:no_kills",
+        (
+            Figure(
+                "killed",
+                "A server that drips for 25 s of a turn, one that never pongs, 5 MiB at 64 "
+                "kbit/s, a loop blocked for 5 s: sessions that are given up",
+                peer="FunASR, its pull request 3533: 16 of 20",
+            ),
+        ),
+        usual={"percent": 10, "each": 25},
+        quick={"percent": 10, "each": 2},
+        full={"percent": 100, "each": 25},
+        waits=True,
+        timeout_s=1800,
+    ),
+    Promise(
         "expired",
         "Servers that die",
         "liveness:expired",
@@ -419,4 +519,4 @@ _LIVENESS = (
     ),
 )
 
-PROMISES: tuple[Promise, ...] = (*_WIRE, *_CANCELLATION, *_CLOSING, *_FLOW, *_LIVENESS)
+PROMISES: tuple[Promise, ...] = (*_WIRE, *_HOSTILE, *_CANCELLATION, *_CLOSING, *_FLOW, *_LIVENESS)

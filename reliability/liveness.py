@@ -105,7 +105,7 @@ async def silent(setting: Setting) -> Found:
     remark = "" if percent == _ALL else f"with {percent} % of the times"
 
     async def measure(key: str, *, turn: bool) -> None:
-        found[key] = (await _until_lost(_times(percent), turn=turn), remark)
+        found[key] = (await _until_lost(times(percent), turn=turn), remark)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: measure("turn", turn=True))
@@ -113,15 +113,15 @@ async def silent(setting: Setting) -> Found:
     return found
 
 
-def _times(percent: int) -> Liveness:
+def times(percent: int) -> Liveness:
     """Return the times that are the default, or a part of them."""
-    times = Liveness()
+    usual = Liveness()
     if percent == _ALL:
-        return times
-    return Liveness(**{name: s * percent / 100 for name, s in attrs.asdict(times).items()})
+        return usual
+    return Liveness(**{name: s * percent / 100 for name, s in attrs.asdict(usual).items()})
 
 
-async def _until_lost(times: Liveness, *, turn: bool) -> float:
+async def _until_lost(limits: Liveness, *, turn: bool) -> float:
     deaf = Deaf()
 
     def script(connection: RawConnection) -> None:
@@ -132,7 +132,7 @@ async def _until_lost(times: Liveness, *, turn: bool) -> float:
         deaf.go.wait(100)
 
     with raw_server(script) as server:
-        async with connecting(server.port, liveness=times) as session:
+        async with connecting(server.port, liveness=limits) as session:
             if turn:
                 await session.send({"type": "response.create"})
                 await until(lambda: session.statistics().received == 3)

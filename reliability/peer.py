@@ -5,6 +5,7 @@ import json
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 
 from support import (
@@ -12,9 +13,11 @@ from support import (
     created,
     raw_server,
     response_created,
+    server_frame,
     text_delta,
     text_frame,
 )
+from support._frames import CONT, PING, TEXT
 
 _PCM = bytes(range(256)) * 12  # 64 ms
 _BATCH = 64  # events in a write
@@ -102,6 +105,45 @@ def frame(connection: RawConnection) -> None:
     time.sleep(_LONG_S)
 
 
+def at_a_word(connection: RawConnection, data: bytes) -> None:
+    """Greet, and when the client says a word write this, and read to the client's end."""
+    connection.greet()
+    connection.read()
+    with suppress(ConnectionError):
+        connection.write(data)
+    connection.read_all()
+
+
+def empty(size: int, connection: RawConnection) -> None:
+    """Write so many empty fragments."""
+    begun = server_frame(TEXT, b"", fin=False)
+    at_a_word(connection, begun + server_frame(CONT, b"", fin=False) * size)
+
+
+def pings(size: int, connection: RawConnection) -> None:
+    """Write so many pings."""
+    at_a_word(connection, server_frame(PING, b"") * size)
+
+
+def crumbs(size: int, connection: RawConnection) -> None:
+    """Write an event in so many fragments of one byte."""
+    text = json.dumps(text_delta("x")).encode()
+    text = text.ljust(size)  # JSON may end with spaces
+    frames = [server_frame(CONT, bytes([byte]), fin=False) for byte in text[1:-1]]
+    first, last = server_frame(TEXT, text[:1], fin=False), server_frame(CONT, text[-1:])
+    at_a_word(connection, b"".join([first, *frames, last]))
+
+
+def sized(size: int, connection: RawConnection) -> None:
+    """Write an event of so many bytes."""
+    at_a_word(connection, server_frame(TEXT, json.dumps(text_delta("x")).encode().ljust(size)))
+
+
+def immense(connection: RawConnection) -> None:
+    """Write the header of a message of 2^62 bytes."""
+    at_a_word(connection, bytes([0x80 | TEXT, 127]) + (2**62).to_bytes(8))
+
+
 def handshake(connection: RawConnection) -> None:
     """Stop in the middle of the answer to the handshake."""
     connection.read_request()
@@ -118,6 +160,11 @@ def main(script: str, size: int = 0) -> None:
         "turn": turn,
         "idle": idle,
         "answers": answers,
+        "crumbs": partial(crumbs, size),
+        "empty": partial(empty, size),
+        "immense": immense,
+        "pings": partial(pings, size),
+        "sized": partial(sized, size),
         "frame": frame,
         "handshake": handshake,
     }

@@ -84,16 +84,18 @@ async def split(setting: Setting) -> Found:
     chance = random.Random(5)
     with unheard(tally):
         while tally.tried < setting.sizes["examples"]:
-            data = _some_bytes(chance)
+            data = some_bytes(chance)
             # As large as a read may be, so that the whole comes in one.
             whole = await hear([data])
             for _ in range(10):
-                cuts = _cuts(data, chance)
-                tally.expect(await hear(cuts) == whole, f"{len(data)} bytes in {len(cuts)}")
+                pieces = cuts(data, chance)
+                same = await hear(pieces) == whole
+                tally.expect(same, f"{len(data)} bytes in {len(pieces)}")
     return {"differences": tally.found()}
 
 
-def _some_bytes(chance: random.Random) -> bytes:
+def some_bytes(chance: random.Random) -> bytes:
+    """Make up a stream of frames as a server sends it, most of them valid."""
     frames = [text_frame(created())]
     for _ in range(chance.randrange(1, 8)):
         frames += chance.choice((_event, _fragments, _ping))(chance)
@@ -121,7 +123,8 @@ def _ping(chance: random.Random) -> list[bytes]:
     return [server_frame(_PING, chance.randbytes(3))]
 
 
-def _cuts(data: bytes, chance: random.Random) -> list[bytes]:
+def cuts(data: bytes, chance: random.Random) -> list[bytes]:
+    """Cut bytes into reads, now and then into reads of one."""
     if chance.random() < 0.1:
         return [data[at : at + 1] for at in range(len(data))]
     marks = sorted({0, len(data), *chance.choices(range(1, len(data)), k=chance.randrange(1, 20))})

@@ -54,6 +54,10 @@ class RawConnection:
 
     # For scripts, in the connection's thread.
 
+    def be_patient(self, seconds: float) -> None:
+        """Let the client take so long for what it reads or says."""
+        self._socket.settimeout(seconds)
+
     def shake_hands(self, *, subprotocol: str | None = "openai-realtime") -> None:
         """Read the request and answer with 101."""
         self.read_request()
