@@ -26,7 +26,7 @@ def keep_alive(stream: SocketStream) -> None:
     try:
         raw = stream.extra(SocketAttribute.raw_socket)
     except AttributeError:
-        return  # uvloop has no socket any more once the peer has reset it: whoever reads hears of it
+        return  # uvloop has no socket any more once the peer has reset it; who reads hears of it
     settings = [(getattr(socket, name, None), value) for name, value in _SETTINGS]
     # What Python knows and this kernel does not, or a peer that has hung up already, is no error.
     with contextlib.suppress(OSError):
