@@ -3,7 +3,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
@@ -65,8 +65,11 @@ class Spans:
 
 
 @pytest.fixture
-def spans() -> Spans:
-    return Spans()
+def spans(caplog: pytest.LogCaptureFixture) -> Iterator[Spans]:
+    yield Spans()
+    # Whoever uses a span after its end, or ends it twice, is only told in the log.
+    told = [record for record in caplog.get_records("call") if "opentelemetry" in record.name]
+    assert told == []
 
 
 async def test_a_session_has_a_span_with_the_names_of_the_field(spans: Spans) -> None:

@@ -39,7 +39,7 @@ from meshrt.client import Auth
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
 
-KEY = "rsk_sentinel.~k3y-0f-eleven"
+KEY = "rsk_sentinel+k3y.0f~eleven"  # with a sign that a URL may not have as it is
 ECHO = f"{KEY} {quote(KEY, safe='')} {base64.b64encode(KEY.encode()).decode()}"
 MODEL = "openai/gpt-realtime-mini"
 
@@ -86,7 +86,7 @@ def close(connection: RawConnection) -> None:
 
 def break_the_protocol(connection: RawConnection) -> None:
     greet(connection)
-    connection.write(b"\x81\x1b" + KEY.encode())
+    connection.write(bytes([0x81, len(KEY)]) + KEY.encode())
 
 
 def hold(connection: RawConnection) -> None:
