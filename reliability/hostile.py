@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import anyio
-from support import RawConnection, connecting, raw_server
+from support import Pieces, RawConnection, connecting, corrupt, cuts, raw_server, some_bytes
 from websockets.client import ClientProtocol
 from websockets.protocol import State
 from websockets.uri import parse_uri
@@ -23,7 +23,6 @@ from meshrt.transports import (
 
 from .promises import Found, Setting
 from .tools import CLEAR, MIB, Tally, Watch, peer, resident_bytes, unheard
-from .wire import Pieces, cuts, some_bytes
 
 _LIMIT = 16 * MIB
 _DEADLINE_S = 3.0  # of the handshakes; the usual ten would take three times as long
@@ -55,17 +54,6 @@ async def _problem_with(pieces: list[bytes]) -> str:
         return ""
     except Exception as error:  # noqa: BLE001  it is what is looked for
         return repr(error)
-
-
-def corrupt(data: bytes, chance: random.Random) -> bytes:
-    """Change, drop, double or insert some bytes."""
-    broken = bytearray(data)
-    for _ in range(chance.randrange(1, 4)):
-        at = chance.randrange(len(broken) + 1)
-        end = at + chance.randrange(9)
-        put = (b"", broken[at:end] * 2, chance.randbytes(chance.randrange(1, 9)))
-        broken[at:end] = chance.choice(put)
-    return bytes(broken)
 
 
 async def floods(setting: Setting) -> Found:

@@ -1,15 +1,12 @@
 """What comes over the wire: however it is cut, and however hostile it is."""
 
-import json
 import random
-from collections.abc import Iterable, Mapping
-from itertools import pairwise
-from typing import Any
+from collections.abc import Iterable
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import ByteStream
-from support import PCM, audio_delta, close_frame, created, server_frame, text_delta, text_frame
+from support import Pieces, close_frame, created, cuts, server_frame, some_bytes, text_frame
+from support._frames import TEXT
 from websockets.client import ClientProtocol
 from websockets.protocol import State
 from websockets.uri import parse_uri
@@ -20,42 +17,6 @@ from meshrt.transports import Transport, WebSocketTransport
 
 from .promises import Found, Setting
 from .tools import Tally, Watch, unheard
-
-_CONT, _TEXT, _PING = 0x0, 0x1, 0x9
-_WORDS = ("plain", "mañana", "水と音", "🎙️ on air", "x" * 200)
-
-
-class Pieces(ByteStream):
-    """A connection on which these bytes come, each piece in a read of its own."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-
-    async def receive(self, max_bytes: int = 65536) -> bytes:
-        """Return the next piece."""
-        del max_bytes  # none is so long
-        await anyio.lowlevel.checkpoint()
-        for piece in self._pieces:
-            return piece
-        raise anyio.EndOfStream
-
-    async def send(self, item: bytes) -> None:
-        """Take what is sent."""
-        del item
-        await anyio.lowlevel.checkpoint()
-
-    async def send_eof(self) -> None:
-        """Do nothing."""
-        await anyio.lowlevel.checkpoint()
-
-    async def aclose(self) -> None:
-        """Do nothing."""
-        await anyio.lowlevel.checkpoint()
-
-    @property
-    def extra_attributes(self) -> Mapping[Any, Any]:
-        """Return none."""
-        return {}
 
 
 async def hear(pieces: Iterable[bytes]) -> list[object]:
@@ -94,49 +55,12 @@ async def split(setting: Setting) -> Found:
     return {"differences": tally.found()}
 
 
-def some_bytes(chance: random.Random) -> bytes:
-    """Make up a stream of frames as a server sends it, most of them valid."""
-    frames = [text_frame(created())]
-    for _ in range(chance.randrange(1, 8)):
-        frames += chance.choice((_event, _fragments, _ping))(chance)
-    ends = [close_frame(), close_frame(1001, "Your session hit the maximum duration."), b"\x81"]
-    return b"".join([*frames, chance.choice([*ends, b"", server_frame(_TEXT, b"\xff")])])
-
-
-def _event(chance: random.Random) -> list[bytes]:
-    kinds = (text_delta(chance.choice(_WORDS)), audio_delta(PCM), {"type": "brand.new", "x": None})
-    return [text_frame(chance.choice(kinds))]
-
-
-def _fragments(chance: random.Random) -> list[bytes]:
-    payload = json.dumps(text_delta(chance.choice(_WORDS)), ensure_ascii=False).encode()
-    first, second = sorted(chance.choices(range(len(payload)), k=2))
-    return [
-        server_frame(_TEXT, payload[:first], fin=False),
-        server_frame(_CONT, payload[first:second], fin=False),
-        *_ping(chance),
-        server_frame(_CONT, payload[second:]),
-    ]
-
-
-def _ping(chance: random.Random) -> list[bytes]:
-    return [server_frame(_PING, chance.randbytes(3))]
-
-
-def cuts(data: bytes, chance: random.Random) -> list[bytes]:
-    """Cut bytes into reads, now and then into reads of one."""
-    if chance.random() < 0.1:
-        return [data[at : at + 1] for at in range(len(data))]
-    marks = sorted({0, len(data), *chance.choices(range(1, len(data)), k=chance.randrange(1, 20))})
-    return [data[a:b] for a, b in pairwise(marks)]
-
-
 async def hostile(setting: Setting) -> Found:
     """Send JSON that is made to break readers: each is an event, or a ``RemoteProtocolError``."""
     tally = Tally()
     with unheard(tally):
         for name, payload in _hostile_payloads().items():
-            pieces = [text_frame(created()), *_in_reads(server_frame(_TEXT, payload))]
+            pieces = [text_frame(created()), *_in_reads(server_frame(TEXT, payload))]
             for _ in range(setting.sizes["rounds"]):
                 watch = Watch()
                 try:

@@ -47,6 +47,12 @@ from ._secrets import (
     places_within as places_within,
 )
 from ._server import ScriptedServer as ScriptedServer
+from ._streams import (
+    Pieces as Pieces,
+    corrupt as corrupt,
+    cuts as cuts,
+    some_bytes as some_bytes,
+)
 from ._transport import Wrapped as Wrapped
 from ._websockets import Script as Script, websockets_server as websockets_server
 from ._wire import (
@@ -74,6 +80,7 @@ __all__ = (
     "Ordeal",
     "OrdealOutcome",
     "Outcome",
+    "Pieces",
     "RawConnection",
     "RawScript",
     "RawServer",
@@ -91,7 +98,9 @@ __all__ = (
     "close_frame",
     "complaints",
     "connecting",
+    "corrupt",
     "created",
+    "cuts",
     "error",
     "forms_of",
     "go_through",
@@ -105,6 +114,7 @@ __all__ = (
     "response_created",
     "response_done",
     "server_frame",
+    "some_bytes",
     "text_delta",
     "text_frame",
     "texts_of",
