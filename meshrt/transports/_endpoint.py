@@ -6,67 +6,35 @@ The key is never part of it. It is added by the last function before the wire, i
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, Self
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import attrs
 
 from ..errors import ConfigurationError
+from ._host import bracketed, is_host, is_loopback, is_plain, is_port
 
 _SECURE: Final = {"https": True, "wss": True, "http": False, "ws": False}
 _DEFAULT_PORT: Final = {True: 443, False: 80}
-_MAX_PORT: Final = 2**16 - 1
 _NOT_PLAIN: Final = (
     "base_url must be a string of printable ASCII characters without spaces, "
     "such as 'https://api.meshapi.ai'"
 )
 _KEY_ITEM: Final = "api_key"
-_LOOPBACK: Final = ip_network("127.0.0.0/8")
 
-# RFC 1123, 2.1, and the underscore that some internal names have.
-_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
 # RFC 3986, 3.3: what stands in a path without being encoded, and what encodes the rest.
 _PATH: Final = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+")
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isprintable()
-
-
-def _address(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
-
-
-def _is_host(host: object) -> bool:
-    if not isinstance(host, str) or "%" in host:
-        return False
-    return isinstance(_address(host), IPv6Address) or bool(_NAME.fullmatch(host))
-
-
-def _is_port(port: object) -> bool:
-    return isinstance(port, int) and 0 < port <= _MAX_PORT
 
 
 def _is_path(path: object) -> bool:
     return isinstance(path, str) and bool(_PATH.fullmatch(path))
 
 
-def _is_loopback(host: str) -> bool:
-    address = _address(host)
-    if isinstance(address, IPv6Address):
-        return address == IPv6Address("::1")
-    return host.lower() == "localhost" or (address is not None and address in _LOOPBACK)
-
-
 # No message repeats what it objects to: people paste keys into URLs.
 
 
 def _check_host(_self: object, _field: object, host: str) -> None:
-    if not _is_host(host):
+    if not is_host(host):
         raise ConfigurationError(
             "the host is not a name or an IP address: write letters, digits, dots and hyphens, "
             "an international name in its xn-- form, IPv6 in brackets",
@@ -74,7 +42,7 @@ def _check_host(_self: object, _field: object, host: str) -> None:
 
 
 def _check_port(_self: object, _field: object, port: int) -> None:
-    if not _is_port(port):
+    if not is_port(port):
         raise ConfigurationError("the port must be a number from 1 to 65535")
 
 
@@ -87,7 +55,7 @@ def _check_path(_self: object, _field: object, path: str) -> None:
 
 
 def _check_query(_self: object, _field: object, query: tuple[tuple[str, str], ...]) -> None:
-    if not all(_is_plain(part) for item in query for part in item):
+    if not all(is_plain(part) for item in query for part in item):
         raise ConfigurationError(
             "names and values of the query may hold only printable ASCII characters; "
             "they are percent-encoded for you",
@@ -103,7 +71,7 @@ def _check_security(
     _field: object,
     secure: bool,  # noqa: FBT001  attrs calls it so
 ) -> None:
-    if not secure and not _is_loopback(endpoint.host):
+    if not secure and not is_loopback(endpoint.host):
         raise ConfigurationError(
             "http:// and ws:// would send the key and the voice in the clear: use https:// or "
             "wss://; without TLS only localhost, 127.0.0.0/8 and ::1 are reached",
@@ -164,7 +132,7 @@ class Endpoint:
     @property
     def authority(self) -> str:
         """The host, with its port where that is not the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = bracketed(self.host)
         return host if self.port == _DEFAULT_PORT[self.secure] else f"{host}:{self.port}"
 
     @property
@@ -193,7 +161,7 @@ def _join(prefix: str, path: str) -> str:
 def _split(base_url: object) -> tuple[SplitResult, int | None, str | None]:
     """Return the parts, the port and what is wrong; it raises nothing that would show the URL."""
     problem, parts, port = None, SplitResult("", "", "", "", ""), None
-    if not isinstance(base_url, str) or not _is_plain(base_url) or " " in base_url:
+    if not isinstance(base_url, str) or not is_plain(base_url) or " " in base_url:
         # Before urlsplit(), which drops tabs and line ends without a word.
         return parts, port, _NOT_PLAIN
     try:
