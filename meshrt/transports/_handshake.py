@@ -1,8 +1,8 @@
 """The opening handshake of a client, over a stream that somebody else owns."""
 
+from functools import partial
 from typing import Final
 
-import anyio
 from anyio.abc import ByteStream
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHeader, InvalidUpgrade, NegotiationError
@@ -10,15 +10,11 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from ._errors import ConnectError
+from ._exchange import ask, read_head
 from ._frames import SILENT_LOGGER
 from ._opening import Opening, request_bytes
 from ._websocket import WebSocketTransport
 
-# Status line and headers together. websockets and h11 allow 8 KiB and 16 KiB for a line.
-MAX_HEAD_BYTES: Final = 16 * 1024
-
-_END_OF_HEAD: Final = b"\r\n\r\n"
-_HTTP: Final = b"HTTP/1."
 _STATUS: Final = slice(len("HTTP/1.1 "), len("HTTP/1.1 101"))
 
 # The codec's own words may repeat a header of the server, and a server may repeat the key.
@@ -47,10 +43,11 @@ async def shake_hands(
         max_size=max_message_bytes,
         logger=SILENT_LOGGER,
     )
-    await _send_request(stream, opening, protocol)
-    head, rest = await _read_head(stream, opening.place)
+    await ask(stream, partial(request_bytes, protocol.connect(), opening))
+    blame = partial(_not_here, opening.place)
+    head, rest = await read_head(stream, blame)
     if head[_STATUS] != b"101":
-        raise await _refusal(stream, opening, head, rest)
+        raise await _refusal(stream, opening, head, rest) or blame("its answer is not HTTP")
     protocol.receive_data(head)
     if protocol.handshake_exc is not None:
         raise ConnectError(_wrong_answer(protocol.handshake_exc, opening.place))
@@ -58,40 +55,8 @@ async def shake_hands(
     return WebSocketTransport(stream, protocol, received=rest)
 
 
-async def _send_request(stream: ByteStream, opening: Opening, protocol: ClientProtocol) -> None:
-    request = protocol.connect()
-    try:
-        await stream.send(request_bytes(request, opening))
-    except BaseException as error:
-        # The frames below have the request in their locals, and a cancellation carries them up
-        # to whoever looks at it.
-        error.__traceback__ = None
-        raise
-
-
-async def _read_head(stream: ByteStream, place: str) -> tuple[bytes, bytes]:
-    """Read up to the blank line; return the head with it, and what came after it."""
-    data = b""
-    while True:
-        try:
-            data += await stream.receive(MAX_HEAD_BYTES)
-        except anyio.EndOfStream:
-            raise ConnectError(_hung_up(place, data)) from None
-        head, blank, rest = data.partition(_END_OF_HEAD)
-        if not _HTTP.startswith(head[: len(_HTTP)]):
-            raise ConnectError(f"{place} is not a WebSocket server: its answer is not HTTP")
-        if len(head) > MAX_HEAD_BYTES:
-            raise ConnectError(
-                f"{place} is not a WebSocket server: it sent more than {MAX_HEAD_BYTES} bytes "
-                "of headers",
-            )
-        if blank:
-            return head + blank, rest
-
-
-def _hung_up(place: str, data: bytes) -> str:
-    when = "in the middle of its answer" if data else "without an answer"
-    return f"{place} closed the connection {when}: is it a WebSocket server? Check base_url"
+def _not_here(place: str, fault: str) -> ConnectError:
+    return ConnectError(f"no WebSocket at {place}: {fault}. Check base_url")
 
 
 def _wrong_answer(error: Exception, place: str) -> str:
@@ -99,11 +64,10 @@ def _wrong_answer(error: Exception, place: str) -> str:
     return f"{place} is not a WebSocket server that we can use: it answered 101 {fault}"
 
 
-async def _refusal(stream: ByteStream, opening: Opening, head: bytes, rest: bytes) -> ConnectError:
+async def _refusal(
+    stream: ByteStream, opening: Opening, head: bytes, rest: bytes
+) -> ConnectError | None:
     # http.client brings the email package, 15 ms that only the refused need.
     from ._refusal import read_refusal
 
-    rejection = await read_refusal(stream, head, rest, opening.redact)
-    if rejection is not None:
-        return rejection
-    return ConnectError(f"{opening.place} is not a WebSocket server: its answer is not HTTP")
+    return await read_refusal(stream, head, rest, opening.redact)
