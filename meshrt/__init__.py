@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ConnectionLost as ConnectionLost,
         ConnectTimeout as ConnectTimeout,
         HandshakeRejected as HandshakeRejected,
+        ProxyError as ProxyError,
         SessionClosed as SessionClosed,
         SessionExpired as SessionExpired,
     )
@@ -72,6 +73,7 @@ _NAMES_OF: Final = {
         "ConnectTimeout",
         "ConnectionLost",
         "HandshakeRejected",
+        "ProxyError",
         "SessionClosed",
         "SessionExpired",
     ),
@@ -94,6 +96,7 @@ __all__ = (
     "MeshError",
     "MeshWarning",
     "ProtocolError",
+    "ProxyError",
     "RealtimeError",
     "RealtimeMessage",
     "RealtimeProtocol",

@@ -19,7 +19,7 @@ from .session import (
     TracerProvider,
     Tracing,
 )
-from .transports import Endpoint
+from .transports import Endpoint, Proxy
 
 if TYPE_CHECKING:
     from .transports import WebSocketTransport
@@ -50,17 +50,25 @@ class MeshAPI:
             known to take; ``"header"`` is what OpenAI's server takes, ``"subprotocol"`` what a
             browser would do.
         ssl_context: For ``https`` and ``wss``; by default one with the system's roots and
-            certifi's, made when first needed.
+            certifi's, made when first needed. It judges an ``https`` proxy too.
+        proxy: Through whom to connect. ``"environment"``, the default, does as ``wss_proxy``,
+            ``https_proxy``, ``all_proxy`` and ``no_proxy`` say when the client is made, or the
+            settings of macOS or Windows, and reaches a loopback host without; see
+            :meth:`~meshrt.transports.Proxy.from_environment`. ``None`` is to do without. A URL
+            is for every host: ``http://`` or ``https://`` for a proxy that tunnels,
+            ``socks5://`` or ``socks5h://`` for one of SOCKS, with ``user:password@`` before its
+            host if need be.
         tracer_provider: OpenTelemetry's: each session then has a span, from its block's beginning
             to its end. It needs the extra ``otel``. Without one nothing of OpenTelemetry's is
             loaded, and none is looked up.
 
     Raises:
-        ConfigurationError: The URL, the key or the provider can't be used, or the extra is not
-            installed. The message never repeats the key.
+        ConfigurationError: The URL, the key, the proxy or the provider can't be used, or the
+            extra is not installed. The message never repeats the key, nor the proxy.
     """
 
     _url = "no address"  # until it is checked: a traceback with locals shows us before
+    _proxy: Proxy | None = None  # the same
 
     def __init__(
         self,
@@ -69,13 +77,15 @@ class MeshAPI:
         token: str | None = None,
         auth: Auth = "query",
         ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = "environment",
         tracer_provider: TracerProvider | None = None,
     ) -> None:
         key = token if token is not None else os.environ.get("MESH_API_KEY") or None
         problem = None if key is None else problem_of_key(key)
         secret = Secret(key) if key is not None and problem is None else None
-        # From here on no frame of ours holds the key where a traceback would show it.
-        key = token = None
+        way, no_way = _read_proxy(proxy)
+        # From here on no frame of ours holds a secret where a traceback would show it.
+        key = token = proxy = None
         if problem is not None:
             raise ConfigurationError(f"the API key {problem}")
         if auth not in _AUTHS:
@@ -93,6 +103,9 @@ class MeshAPI:
             self._base_url = ""  # the error's frames hold this object
             raise
         self._url = endpoint.url
+        if no_way is not None:
+            raise ConfigurationError(no_way)
+        self._proxy = Proxy.from_environment(endpoint) if way == "environment" else way
         if endpoint.secure and secret is None:
             raise ConfigurationError("there is no API key: pass token=, or set MESH_API_KEY")
         self._tracing = _tracing(tracer_provider, endpoint)
@@ -103,7 +116,7 @@ class MeshAPI:
         return Realtime(self)
 
     def __repr__(self) -> str:
-        return f"<MeshAPI at {self._url}>"
+        return f"<MeshAPI at {self._url}{f' through {self._proxy}' if self._proxy else ''}>"
 
     def _endpoint(self, query: dict[str, str]) -> Endpoint:
         return Endpoint.parse(self._base_url, path=_PATH, query=query)
@@ -112,11 +125,12 @@ class MeshAPI:
         return text if self._secret is None else self._secret.redact(text)
 
     def _context_for(self, endpoint: Endpoint) -> ssl.SSLContext | None:
-        if endpoint.secure and self._ssl_context is None:
+        is_needed = endpoint.secure or (self._proxy is not None and self._proxy.secure)
+        if is_needed and self._ssl_context is None:
             from .transports import default_ssl_context
 
             self._ssl_context = default_ssl_context()
-        return self._ssl_context if endpoint.secure else None
+        return self._ssl_context if is_needed else None
 
     async def _open(self, endpoint: Endpoint, max_message_bytes: int) -> "WebSocketTransport":
         from .transports import connect_websocket
@@ -126,6 +140,7 @@ class MeshAPI:
             key=self._secret,
             auth=self._auth,
             ssl_context=self._context_for(endpoint),
+            proxy=self._proxy,
             max_message_bytes=max_message_bytes,
         )
 
@@ -178,9 +193,9 @@ class Realtime:
         Returns:
             What ``async with`` opens. Awaiting it raises a ``LocalProtocolError`` that says so.
             Entering may raise, besides what follows: ``ConnectTimeout``, ``HandshakeRejected``
-            (also a ``RealtimeError``), or another ``ConnectError``; ``RealtimeError`` where the
-            server refuses ``session``; ``RemoteProtocolError``. Cancelled while it is entered, it
-            leaves nothing open.
+            (also a ``RealtimeError``), ``ProxyError``, or another ``ConnectError``;
+            ``RealtimeError`` where the server refuses ``session``; ``RemoteProtocolError``.
+            Cancelled while it is entered, it leaves nothing open.
 
         Raises:
             ConfigurationError: The model's id or an option can't be used.
@@ -221,6 +236,16 @@ def _tracing(provider: TracerProvider | None, endpoint: Endpoint) -> Tracing | N
     if provider is None:
         return None
     return Tracing(provider=provider, host=endpoint.host, port=endpoint.port)
+
+
+def _read_proxy(proxy: str | None) -> tuple[Proxy | Literal["environment"] | None, str | None]:
+    """Return what was chosen and what is wrong; it raises nothing that would show a password."""
+    if proxy is None or proxy == "environment":
+        return (None if proxy is None else "environment"), None
+    try:
+        return Proxy.parse(proxy), None
+    except ConfigurationError as error:
+        return None, f"{error}; or say None for none, or 'environment'"
 
 
 def _check(**limits: float) -> None:

@@ -13,6 +13,7 @@
     │
     ├── ConnectError                             in meshrt.transports, with
     │   ├── ConnectTimeout                         the classes below
+    │   ├── ProxyError
     │   └── HandshakeRejected  (also RealtimeError)
     ├── ConnectionLost         (also anyio.BrokenResourceError)
     │   └── SessionExpired

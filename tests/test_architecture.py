@@ -48,11 +48,13 @@ OUTSIDE_OF_LAYER = {
     5: {"anyio", "attrs", "h11", "httpx"},
     6: {"anyio", "attrs", "h11", "rich"},
 }
-# Single doors: an adapter is for what it adapts, pytest's fixtures are pytest's.
+# Single doors: an adapter is for what it adapts, pytest's fixtures are pytest's, an extra is
+# for the module that loads it.
 OUTSIDE_OF_MODULE = {
     "meshrt.session._span": {"opentelemetry"},
     "meshrt.session._tracing": {"opentelemetry"},
     "meshrt.testing": {"pytest"},
+    "meshrt.transports._socks": {"socksio"},
     "meshrt.transports._trio_websocket": {"trio", "trio_websocket"},
     "meshrt.transports.trio_websocket": {"trio", "trio_websocket"},
 }

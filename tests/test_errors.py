@@ -19,6 +19,7 @@ ERRORS: list[errors.MeshError] = [
     errors.InternalError("said"),
     transports.ConnectError("said"),
     transports.ConnectTimeout("said"),
+    transports.ProxyError("said", status=407),
     transports.HandshakeRejected("said", status=401, retry_after=1.5, **FROM_THE_SERVER),
     transports.ConnectionLost("said", code=1011, reason="why"),
     transports.SessionExpired("said", code=1001, reason="why"),

@@ -17,11 +17,13 @@ from ._errors import (
     ConnectionLost as ConnectionLost,
     ConnectTimeout as ConnectTimeout,
     HandshakeRejected as HandshakeRejected,
+    ProxyError as ProxyError,
     SessionClosed as SessionClosed,
     SessionExpired as SessionExpired,
 )
 from ._interface import Transport as Transport
 from ._memory import MemoryTransport as MemoryTransport, memory_transports as memory_transports
+from ._proxy import Proxy as Proxy
 
 if TYPE_CHECKING:
     from ._accept import (
@@ -39,6 +41,8 @@ __all__ = (
     "Endpoint",
     "HandshakeRejected",
     "MemoryTransport",
+    "Proxy",
+    "ProxyError",
     "SessionClosed",
     "SessionExpired",
     "Transport",

@@ -1,24 +1,22 @@
-"""From an endpoint to a transport: TCP, TLS, handshake; all or nothing."""
+"""From an endpoint to a transport: TCP, a proxy, TLS, handshake; all or nothing."""
 
-import os
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from socket import gaierror
 from typing import Final
 
 import anyio
 from anyio.abc import ByteStream
-from anyio.streams.tls import TLSStream
 
 from .._secret import Secret
 from ..errors import ConfigurationError
 from ._endpoint import Endpoint
-from ._errors import ConnectError
+from ._errors import ConnectError, ProxyError
 from ._handshake import shake_hands
+from ._hop import Hop, open_tcp, open_tls, why
 from ._journal import Phases, note_failed, note_opened
 from ._opening import Auth, Opening
-from ._tcp import keep_alive
+from ._proxy import Proxy
 from ._tls import default_ssl_context
 from ._websocket import WebSocketTransport
 
@@ -35,9 +33,14 @@ async def connect_websocket(
     subprotocols: Sequence[str] = ("openai-realtime",),
     headers: Mapping[str, str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    proxy: Proxy | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> WebSocketTransport:
     """Open a WebSocket: TCP to the first address that answers, TLS, handshake.
+
+    With a proxy, TCP goes there, then TLS if it is an ``https`` one, then the proxy is asked for
+    a connection to the server, on which all the rest happens: in the
+    request to itself it never finds the key, and in TLS to the server it finds nothing.
 
     There is no timeout here: put one deadline around the whole. Cancelling is safe: nothing
     stays open. Redirects are not followed, no compression is offered.
@@ -58,7 +61,10 @@ async def connect_websocket(
         subprotocols: What to offer, in order of preference.
         headers: Further headers; ``User-Agent`` and ``X-MeshAPI-SDK`` replace ours.
         ssl_context: Whom to trust; ``None`` builds :func:`default_ssl_context`, which reads
-            from disk: hand one over where you connect more than once.
+            from disk: hand one over where you connect more than once. The proxy's
+            certificate is judged by it too.
+        proxy: Through whom; ``None`` connects directly, whatever the environment says: ask it
+            by :meth:`Proxy.from_environment`.
         max_message_bytes: The largest message to accept; a larger one is answered with a close
             1009.
 
@@ -68,6 +74,7 @@ async def connect_websocket(
     Raises:
         ConfigurationError: An argument can't be used; nothing was opened.
         HandshakeRejected: The server answered with a status other than 101.
+        ProxyError: The proxy could not be reached, or let us through to no server.
         ConnectError: No name, no connection, no TLS, or no WebSocket at the other end.
     """
     if max_message_bytes < 1:
@@ -78,7 +85,7 @@ async def connect_websocket(
     del headers  # they may hold a key, and a traceback shows our locals
     failure: ConnectError
     try:
-        return await _connect(opening, ssl_context, max_message_bytes)
+        return await _connect(opening, proxy, ssl_context, max_message_bytes)
     except ConnectError as error:
         failure = error
     note_failed(opening, failure)
@@ -95,21 +102,24 @@ def _bare(error: ConnectError) -> ConnectError:
 
 
 async def _connect(
-    opening: Opening, ssl_context: ssl.SSLContext | None, max_message_bytes: int
+    opening: Opening,
+    proxy: Proxy | None,
+    ssl_context: ssl.SSLContext | None,
+    max_message_bytes: int,
 ) -> WebSocketTransport:
     phases = Phases()
     async with AsyncExitStack() as stack:
-        stream: ByteStream = await _open_tcp(opening)
-        stack.push_async_callback(anyio.aclose_forcefully, stream)
+        stream = await _reach(stack, opening.endpoint, proxy, ssl_context)
         phases.done("tcp")
         if opening.endpoint.secure:
-            stream = await _open_tls(stream, opening, ssl_context or default_ssl_context())
+            hop = Hop.to_server(opening.endpoint)
+            stream = await open_tls(stream, hop, ssl_context or default_ssl_context())
             phases.done("tls")
         try:
             transport = await shake_hands(stream, opening, max_message_bytes)
         except (anyio.BrokenResourceError, OSError) as error:
             raise ConnectError(
-                f"{opening.place} broke the connection off during the handshake ({_why(error)})",
+                f"{opening.place} broke the connection off during the handshake ({why(error)})",
             ) from None
         stack.pop_all()
     phases.done("handshake")
@@ -117,48 +127,38 @@ async def _connect(
     return transport
 
 
-async def _open_tcp(opening: Opening) -> ByteStream:
-    endpoint = opening.endpoint
+async def _reach(
+    stack: AsyncExitStack,
+    endpoint: Endpoint,
+    proxy: Proxy | None,
+    ssl_context: ssl.SSLContext | None,
+) -> ByteStream:
+    """Open a stream of bytes to the server; the stack closes it."""
+    if proxy is None:
+        return await _open_tcp(stack, Hop.to_server(endpoint))
+    open_way = _way_through(proxy)  # before there is a socket, for it may lack an extra
+    hop = Hop.to_proxy(proxy)
+    stream = await _open_tcp(stack, hop)
+    if proxy.secure:
+        stream = await open_tls(stream, hop, ssl_context or default_ssl_context())
     try:
-        stream = await anyio.connect_tcp(endpoint.host, endpoint.port)
-    except gaierror as error:
-        raise ConnectError(
-            f"the host {endpoint.host} was not found ({_why(error)}): check base_url and the "
-            f"network; the port would have been {endpoint.port}",
-        ) from None
-    except OSError as error:
-        raise ConnectError(
-            f"no connection to {opening.place} ({_why(error.__cause__ or error)}): is the server "
-            "running, and does a firewall let you through?",
-        ) from None
-    keep_alive(stream)
+        await open_way(stream, proxy, endpoint)
+    except (anyio.BrokenResourceError, OSError) as error:
+        raise ProxyError(f"{hop.place} broke the connection off ({why(error)})") from None
     return stream
 
 
-async def _open_tls(stream: ByteStream, opening: Opening, context: ssl.SSLContext) -> TLSStream:
-    try:
-        return await TLSStream.wrap(
-            stream,
-            hostname=opening.endpoint.host,
-            ssl_context=context,
-            standard_compatible=False,
-        )
-    except ssl.SSLCertVerificationError as error:
-        why = f"its certificate is not trusted: {error.verify_message}"
-    except ssl.SSLError as error:
-        why = f"{error.reason or 'unknown reason'}; does this port speak TLS?"
-    except (anyio.EndOfStream, anyio.BrokenResourceError, OSError):
-        why = "it hung up; does this port speak TLS?"
-    raise ConnectError(f"no TLS connection to {opening.place}: {why}")
+async def _open_tcp(stack: AsyncExitStack, hop: Hop) -> ByteStream:
+    stream = await open_tcp(hop)
+    stack.push_async_callback(anyio.aclose_forcefully, stream)
+    return stream
 
 
-def _why(error: BaseException) -> str:
-    """Name a system error in a few words."""
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(dict.fromkeys(_why(part) for part in error.exceptions))
-    if isinstance(error, OSError) and error.errno:
-        # asyncio puts addresses where the system's words belong; a resolver's numbers are its own.
-        its_own = isinstance(error, gaierror) and error.strerror
-        return its_own or os.strerror(error.errno)
-    cause = error.__cause__
-    return type(error).__name__ if cause is None else _why(cause)
+def _way_through(proxy: Proxy) -> Callable[[ByteStream, Proxy, Endpoint], Awaitable[None]]:
+    if proxy.scheme in ("http", "https"):
+        from ._tunnel import open_tunnel
+
+        return open_tunnel
+    from ._socks import open_socks
+
+    return open_socks

@@ -16,6 +16,19 @@ class ConnectTimeout(ConnectError):  # noqa: N818  AnyIO and httpx name timeouts
     """The time for connecting ran out before the server greeted us."""
 
 
+class ProxyError(ConnectError):
+    """The proxy could not be reached, or opened no way to the server; the key was not sent.
+
+    Attributes:
+        status: The HTTP status with which it refused, or ``None`` where it gave none: with SOCKS
+            there is none, and the message has its reply in words.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class HandshakeRejected(ConnectError, RealtimeError):  # noqa: N818  the participle says it
     """The server answered and refused the session.
 

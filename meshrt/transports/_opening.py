@@ -18,7 +18,7 @@ Auth = Literal["query", "header", "subprotocol"]
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _KEY_SUBPROTOCOL: Final = "openai-insecure-api-key."
 _OURS: Final = re.compile(r"host|connection|upgrade|sec-websocket-.*", re.IGNORECASE)
-_PRODUCT: Final = f"python-meshrt/{__version__}"
+PRODUCT: Final = f"python-meshrt/{__version__}"
 
 Headers = list[tuple[str, str]]
 
@@ -138,7 +138,7 @@ def request_bytes(request: Request, opening: Opening) -> bytes:
     checked, so nothing raises here and no traceback shows this frame.
     """
     named = {name.lower() for name, _ in opening.headers}
-    ours = {"X-MeshAPI-SDK": _PRODUCT, "User-Agent": _PRODUCT}
+    ours = {"X-MeshAPI-SDK": PRODUCT, "User-Agent": PRODUCT}
     headers = [
         *request.headers.raw_items(),
         *((name, value) for name, value in ours.items() if name.lower() not in named),

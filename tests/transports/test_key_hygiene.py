@@ -2,7 +2,8 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 from urllib.parse import quote
@@ -13,9 +14,11 @@ import pytest
 from websockets.client import ClientProtocol
 
 from meshrt._secret import Secret
-from meshrt.transports import ConnectError, Endpoint, connect_websocket
+from meshrt.transports import ConnectError, Endpoint, Proxy, connect_websocket
 from meshrt.transports._handshake import shake_hands
 from meshrt.transports._opening import Opening
+from meshrt.transports._socks import open_socks
+from meshrt.transports._tunnel import open_tunnel
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +26,7 @@ Canned = Callable[[object], AbstractAsyncContextManager[Endpoint]]
 
 KEY = "rsk_sentinel.~k3y"
 MARK = "sentinel"
+BASIC = b64encode(f"user:{KEY}".encode()).decode()
 
 auths = pytest.mark.parametrize("auth", ["query", "header", "subprotocol"])
 
@@ -170,13 +174,14 @@ class Stuck(anyio.abc.ByteStream):
         self.error = error
 
     async def send(self, item: bytes) -> None:
-        assert MARK.encode() in item
+        if MARK.encode() not in item and BASIC.encode() not in item:
+            return  # what SOCKS sends before it signs in
         if self.error is not None:
             raise self.error
         await anyio.sleep_forever()
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        raise NotImplementedError
+        return b"\x05\x02"  # SOCKS is told to sign in; nobody else gets so far
 
     async def send_eof(self) -> None:
         raise NotImplementedError
@@ -202,6 +207,27 @@ async def test_a_handshake_that_is_cut_while_sending_does_not_show_it(
             caught.append(seen)
             raise
     assert_clean(caught[0], caplog)
+
+
+@pytest.mark.parametrize(("scheme", "open_way"), [("http", open_tunnel), ("socks5h", open_socks)])
+@pytest.mark.parametrize("error", [None, anyio.BrokenResourceError("x"), OSError("x")])
+async def test_a_password_does_not_show_when_telling_the_proxy_is_cut(
+    caplog: pytest.LogCaptureFixture,
+    scheme: str,
+    open_way: Callable[..., Awaitable[None]],
+    error: Exception | None,
+) -> None:
+    proxy = Proxy.parse(f"{scheme}://user:{quote(KEY)}@proxy.example")
+    endpoint = Endpoint.parse("https://example.org")
+    caught: list[BaseException] = []
+    with anyio.move_on_after(0.01), suppress(anyio.BrokenResourceError, OSError):
+        try:
+            await open_way(Stuck(error), proxy, endpoint)
+        except BaseException as seen:
+            caught.append(seen)
+            raise
+    assert_clean(caught[0], caplog)
+    assert not [text for text in everything_about(caught[0]) if BASIC in text]
 
 
 async def test_a_timeout_does_not_show_it(
