@@ -18,10 +18,14 @@ def importing(module: str, *, without: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_gateway_names_what_it_lacks() -> None:
-    done = importing("meshrt.gateway", without="h11")
+@pytest.mark.parametrize(
+    ("module", "package", "extra"),
+    [("meshrt.gateway", "h11", "gateway"), ("meshrt.transports._socks", "socksio", "socks")],
+)
+def test_a_part_names_what_it_lacks(module: str, package: str, extra: str) -> None:
+    done = importing(module, without=package)
 
-    sentence = 'MissingExtraError: h11 is not installed: pip install "meshrt[gateway]"'
+    sentence = f'MissingExtraError: {package} is not installed: pip install "meshrt[{extra}]"'
     assert done.stderr.splitlines()[-1].endswith(sentence)
     assert "During handling" not in done.stderr
 

@@ -130,9 +130,9 @@ class Connecting(anyio.AsyncContextManagerMixin):
                 raise
             return session
         raise ConnectTimeout(
-            f"no session within {self._options.connect_timeout} s: the server was not reached, or "
-            "did not greet us, or did not confirm `session`. Is it a realtime server? If it is "
-            "slow, raise `connect_timeout`"
+            f"no session within {self._options.connect_timeout} s: the server, or a proxy on the "
+            "way, was not reached, or did not greet us, or did not confirm `session`. Is it a "
+            "realtime server? If it is slow, raise `connect_timeout`"
         )
 
     async def _open(self) -> Transport:

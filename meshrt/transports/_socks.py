@@ -1,7 +1,7 @@
 """A way through a SOCKS5 proxy (RFC 1928); socksio knows its bytes, and does no I/O."""
 
 from functools import partial
-from socket import SOCK_STREAM, AddressFamily, gaierror
+from socket import AF_INET, SOCK_STREAM, gaierror
 from typing import Any, Final
 
 import anyio
@@ -88,13 +88,15 @@ async def _look_up(endpoint: Endpoint) -> str:
             f"the host {endpoint.host} was not found ({why(error)}): socks5:// looks it up here; "
             "with socks5h:// the proxy does",
         ) from None
-    old = [address for family, *_, address in found if family is AddressFamily.AF_INET]
+    old = [address for family, *_, address in found if family == AF_INET]
     return str([*old, *(address for *_, address in found)][0][0])
 
 
-def _queued(connection: SOCKS5Connection, request: Any) -> bytes:
+def _queued(connection: Any, request: object) -> bytes:
+    # Any: its send() is overloaded at run time, which type checkers read as something else.
     connection.send(request)
-    return connection.data_to_send()
+    data: bytes = connection.data_to_send()
+    return data
 
 
 async def _agree_on_method(

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 import anyio
 import anyio.abc
 import anyio.from_thread
+from anyio.streams.stapled import MultiListener
 from anyio.streams.tls import TLSStream
 
 from ._raw_server import HANG_S, in_thread
@@ -133,12 +134,6 @@ class ForwardProxy:
             )
         await self._script(ProxyConnection(stream, self.heard, self.led_to))
 
-    async def _run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
-            self.port = listener.extra(anyio.abc.SocketAttribute.local_port)
-            task_status.started()
-            await listener.serve(self._serve)
-
 
 @contextmanager
 def forward_proxy(script: ProxyScript, *, ssl: SSLContext | None = None) -> Iterator[ForwardProxy]:
@@ -150,11 +145,18 @@ def forward_proxy(script: ProxyScript, *, ssl: SSLContext | None = None) -> Iter
     """
     proxy = ForwardProxy(script, ssl)
     with anyio.from_thread.start_blocking_portal("asyncio") as portal:
-        running, _ = portal.start_task(proxy._run)
+        listener = portal.call(_listen)
+        proxy.port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        serving = portal.start_task_soon(listener.serve, proxy._serve)
         try:
             yield proxy
         finally:
-            running.cancel()
+            serving.cancel()
+            portal.call(listener.aclose)
+
+
+async def _listen() -> MultiListener[anyio.abc.SocketStream]:
+    return await anyio.create_tcp_listener(local_host="127.0.0.1")
 
 
 def front(port: int) -> ProxyScript:

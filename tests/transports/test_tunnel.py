@@ -2,6 +2,7 @@
 
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -24,6 +25,7 @@ from support import (
 )
 
 from meshrt._secret import Secret
+from meshrt.errors import ConfigurationError
 from meshrt.transports import (
     ConnectError,
     Endpoint,
@@ -126,6 +128,20 @@ async def test_socks_is_told_who_we_are() -> None:
     with led(script, "socks5", "user:p%C3%A4ssword@") as (endpoint, way, server, proxy):
         await go(endpoint, way, proxy)
         assert proxy.led_to == [f"127.0.0.1 {server.port}"]
+
+
+async def test_the_address_that_is_looked_up_here_is_of_ipv4_if_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def look_up(_host: str, port: int, **_: object) -> list[object]:
+        await anyio.lowlevel.checkpoint()
+        found = [(socket.AF_INET6, "2001:db8::1"), (socket.AF_INET, "192.0.2.1")]
+        return [(family, socket.SOCK_STREAM, 6, "", (each, port)) for family, each in found]
+
+    with led(socks_proxy(), "socks5") as (endpoint, way, server, proxy):
+        monkeypatch.setattr("meshrt.transports._socks.anyio.getaddrinfo", look_up)
+        await go(endpoint, way, proxy)
+        assert proxy.led_to == [f"192.0.2.1 {server.port}"]
 
 
 @pytest.mark.parametrize("bound", [b"\x04" + bytes(16), b"\x03\x09localhost", b"\x03\x00"])
@@ -281,6 +297,17 @@ async def test_what_is_no_socks_proxy_is_told_in_one_sentence(
     error = await refused(answering(*answers), "socks5h", userinfo)
     assert isinstance(error, ProxyError)
     assert words in str(error)
+
+
+async def test_without_the_extra_nothing_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.delitem(sys.modules, "meshrt.transports._socks", raising=False)
+    with forward_proxy(socks_proxy()) as proxy:
+        way = Proxy.parse(f"socks5://127.0.0.1:{proxy.port}")
+        with pytest.raises(ConfigurationError, match=r"pip install .meshrt\[socks\]."):
+            await connect_websocket(NOBODY, proxy=way)
+        await proxy.settled()
+        assert not proxy.heard
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
