@@ -32,7 +32,7 @@ from meshrt.gateway import serve
 from meshrt.session import Connecting
 
 KEY = "rsk_b7Q-sentinel.42"
-USER, PASSWORD = "us3r", "p4ss"  # shorter than what is searched for in texts
+USER, PASSWORD = "us3r-sentinel", "p4ss-sentinel.9"
 SECRETS = (KEY, USER, PASSWORD, f"{USER}:{PASSWORD}")
 MODEL = "openai/gpt-realtime-mini"
 NAME = "mesh.example"  # which only a proxy can reach
@@ -209,6 +209,18 @@ MUTE = {
     "SOCKS' address": ("socks5h", mute_after(b"\x05\x02", b"\x01\x00", b"\x05\x00\x00")),
     "TLS to the server": ("http", mute_after(TUNNEL)),
 }
+
+
+async def test_a_password_that_is_too_short_to_be_searched_for_is_not_repeated_either() -> None:
+    with forward_proxy(repeat) as proxy:
+        url = f"http://u5:p4ss@localhost:{proxy.port}"
+        client = MeshAPI(base_url=f"https://{NAME}", token=KEY, proxy=url)
+        with pytest.raises(ProxyError) as caught:
+            await enter(client.realtime.connect(model="m"))
+        await proxy.settled()
+    for text in (str(caught.value), repr(caught.value), repr(vars(caught.value))):
+        assert "u5" not in text
+        assert "p4ss" not in text
 
 
 async def enter(connecting: Connecting) -> None:
