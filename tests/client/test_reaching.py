@@ -5,6 +5,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import anyio
 import anyio.to_thread
@@ -34,19 +35,32 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Resolver:
     return find
 
 
+def free_on_both() -> tuple[socket.socket, int]:
+    """Bind a socket to a port of ::1 that is free on 127.0.0.1 too; somebody may have one."""
+    while True:
+        hole = socket.socket(socket.AF_INET6)
+        with socket.socket() as other:
+            try:
+                hole.bind(("::1", 0))
+                other.bind(("127.0.0.1", hole.getsockname()[1]))
+            except OSError:
+                hole.close()
+            else:
+                return hole, hole.getsockname()[1]
+
+
 @pytest.fixture
 def black_hole() -> Iterator[int]:
     """Let a port of ::1 answer nothing: a full queue drops whoever knocks."""
-    with socket.socket(socket.AF_INET6) as hole:
-        hole.bind(("::1", 0))
+    with ExitStack() as stack:
+        hole, port = free_on_both()
+        stack.enter_context(hole)
         hole.listen(0)
-        knocks = [socket.socket(socket.AF_INET6) for _ in range(4)]
-        for knock in knocks:
+        for _ in range(4):
+            knock = stack.enter_context(socket.socket(socket.AF_INET6))
             knock.setblocking(False)
             knock.connect_ex(hole.getsockname())
-        yield hole.getsockname()[1]
-        for knock in knocks:
-            knock.close()
+        yield port
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue is another thing")
