@@ -26,7 +26,7 @@ BEGUN = server_frame(TEXT, b"", fin=False)
     [
         (server_frame(PING, b"") * 200_000, 1008),
         (BEGUN + server_frame(CONT, b"", fin=False) * 200_000, 1008),
-        (BEGUN + server_frame(CONT, b"x", fin=False) * 500_000, 1008),
+        (BEGUN + server_frame(CONT, b"x", fin=False) * 250_000, 1008),
         (bytes([0x80 | TEXT, 127]) + (2**62).to_bytes(8), 1009),
         (server_frame(TEXT, b"\xff"), 1007),
     ],
