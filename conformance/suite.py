@@ -61,7 +61,11 @@ def ask_client(wstest: Path, loop: str, kind: str, cases: Sequence[str]) -> Run:
         with _process(command) as process:
             _wait_for(port, process)
             said = _work("conformance.client", loop, kind, f"http://{url}", "meshrt")
-        return Run(_results(Path(folder)), int(said))
+        count, peak = map(int, said.split())
+        run = Run(_results(Path(folder)), peak)
+    if len(run.cases) != count:
+        raise SuiteError(f"the suite reports {len(run.cases)} of {count} cases")
+    return run
 
 
 def ask_server(wstest: Path, loop: str, cases: Sequence[str]) -> Run:
