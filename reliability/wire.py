@@ -23,7 +23,7 @@ async def hear(pieces: Iterable[bytes]) -> list[object]:
     """Return all that a session makes of these bytes, its end included."""
     codec = ClientProtocol(parse_uri("ws://localhost/"), state=State.OPEN, max_size=2**24)
 
-    async def open_it() -> Transport:
+    async def open_it(_tasks: object) -> Transport:
         await anyio.lowlevel.checkpoint()
         return WebSocketTransport(Pieces(pieces), codec)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager
-from typing import Any, NoReturn, final
+from typing import Any, NoReturn, TypeAlias, final
 
 import anyio
 import anyio.abc
@@ -26,6 +26,8 @@ from ._options import SessionOptions
 from ._session import RealtimeSession
 from ._span import SessionSpan
 
+OpenTransport: TypeAlias = Callable[[anyio.abc.TaskGroup], Awaitable[Transport]]
+
 
 @final
 class Connecting(anyio.AsyncContextManagerMixin):
@@ -36,7 +38,8 @@ class Connecting(anyio.AsyncContextManagerMixin):
     at once under cancellation. The body's exception comes out as it was raised.
 
     Args:
-        open_transport: Opens the transport; called once, when the block is entered.
+        open_transport: Opens the transport; called once, when the block is entered, with the
+            session's task group: a transport that needs a task of its own starts it there.
         session: What to configure before the body begins, or ``None``.
         options: The session's settings.
         site: Where it was asked for, as ``file:line``: for the warning of a session that is
@@ -48,7 +51,7 @@ class Connecting(anyio.AsyncContextManagerMixin):
 
     def __init__(
         self,
-        open_transport: Callable[[], Awaitable[Transport]],
+        open_transport: OpenTransport,
         *,
         session: Session | None = None,
         options: SessionOptions | None = None,
@@ -116,7 +119,7 @@ class Connecting(anyio.AsyncContextManagerMixin):
         """Open, greet and configure, all of it within ``connect_timeout``."""
         _check_fresh(self._protocol)
         with anyio.move_on_after(self._options.connect_timeout):
-            transport = await self._open()
+            transport = await self._open(tasks)
             session = RealtimeSession._create(
                 transport, self._protocol, self._options, ledger=self._ledger, site=self._site
             )
@@ -135,10 +138,10 @@ class Connecting(anyio.AsyncContextManagerMixin):
             "realtime server? If it is slow, raise `connect_timeout`"
         )
 
-    async def _open(self) -> Transport:
+    async def _open(self, tasks: anyio.abc.TaskGroup) -> Transport:
         """Open the transport; an interrupt in a task of its opening is bare, as in ours."""
         try:
-            return await self._open_transport()
+            return await self._open_transport(tasks)
         except BaseExceptionGroup as group:
             interrupt = _interrupt_in(group)
             if interrupt is None:

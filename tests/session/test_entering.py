@@ -119,8 +119,12 @@ async def test_a_server_that_never_greets_costs_the_connect_timeout() -> None:
 
 
 async def test_opening_counts_towards_the_connect_timeout() -> None:
+    async def forever(_tasks: object) -> Transport:
+        await anyio.sleep_forever()
+        raise AssertionError
+
     with pytest.raises(ConnectTimeout):
-        async with Connecting(anyio.sleep_forever, options=SessionOptions(connect_timeout=0.01)):
+        async with Connecting(forever, options=SessionOptions(connect_timeout=0.01)):
             pytest.fail("the body may not begin")
 
 
@@ -221,7 +225,7 @@ async def test_what_opening_raises_comes_out_bare_and_as_it_is() -> None:
     refused = ConnectError("nobody is there")
     refused.__context__ = context = OSError()
 
-    async def fail() -> Transport:
+    async def fail(_tasks: object) -> Transport:
         await anyio.lowlevel.checkpoint()
         raise refused
 

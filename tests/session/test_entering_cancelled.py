@@ -52,7 +52,7 @@ async def test_cancelled_while_opening_the_opening_is_cancelled(cancel: Cancelle
     opening = anyio.Event()
     outcomes: list[str] = []
 
-    async def open_slowly() -> Transport:
+    async def open_slowly(_tasks: object) -> Transport:
         opening.set()
         try:
             await anyio.sleep_forever()

@@ -316,7 +316,7 @@ async def test_what_interrupts_a_task_of_ours_comes_out_bare() -> None:
     async with ScriptedServer() as server:
         transport = Interrupted(server.client)
 
-        async def open_it() -> Transport:
+        async def open_it(_tasks: object) -> Transport:
             await anyio.lowlevel.checkpoint()
             return transport
 
@@ -358,7 +358,7 @@ class RefusedError(ConnectError):
 async def test_a_refusal_that_is_gone_keeps_nothing() -> None:
     references: list[weakref.ref[RefusedError]] = []
 
-    async def refuse() -> Transport:
+    async def refuse(_tasks: object) -> Transport:
         await anyio.lowlevel.checkpoint()
         error = RefusedError()
         references.append(weakref.ref(error))

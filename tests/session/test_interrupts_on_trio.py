@@ -45,7 +45,7 @@ async def test_an_interrupt_in_a_task_that_opens_the_transport_leaves_the_block_
     async def interrupt() -> None:
         raise KeyboardInterrupt
 
-    async def open_it() -> Transport:
+    async def open_it(_tasks: object) -> Transport:
         async with anyio.create_task_group() as tasks:  # noqa: ASYNC112  the group is the point
             tasks.start_soon(interrupt)
         raise AssertionError
@@ -58,7 +58,7 @@ async def test_an_interrupt_in_a_task_that_opens_the_transport_leaves_the_block_
 async def test_what_else_goes_wrong_while_opening_stays_as_it_is() -> None:
     mine = ExceptionGroup("mine", [KeyError()])
 
-    async def open_it() -> Transport:
+    async def open_it(_tasks: object) -> Transport:
         await anyio.lowlevel.checkpoint()
         raise mine
 

@@ -47,7 +47,7 @@ class Counted(Wrapped):
 
 
 def connect(server: ScriptedServer, transports: list[Counted], **options: Any) -> Connecting:
-    async def open_it() -> Transport:
+    async def open_it(_tasks: object) -> Transport:
         await anyio.lowlevel.checkpoint()
         transports.append(Counted(server.client))
         return transports[-1]

@@ -246,7 +246,7 @@ async def test_a_transport_that_can_t_ping_ends_the_session_by_one_bare_exceptio
 
     async with ScriptedServer() as server:
 
-        async def open_it() -> Transport:
+        async def open_it(_tasks: object) -> Transport:
             await anyio.lowlevel.checkpoint()
             return Mute(server.client)
 

@@ -209,7 +209,7 @@ async def test_receipts_are_true_whatever_is_cancelled_and_whenever_it_breaks(se
     async with ScriptedServer() as server:
         transport = Loser(server.client, chance.randrange(2, 40))
 
-        async def open_it() -> Transport:
+        async def open_it(_tasks: object) -> Transport:
             await anyio.lowlevel.checkpoint()
             return transport
 

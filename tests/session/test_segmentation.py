@@ -79,7 +79,7 @@ class Segments(anyio.abc.ByteStream):
 
 
 async def hear(segments: Sequence[bytes]) -> list[RealtimeMessage]:
-    async def open_transport() -> WebSocketTransport:
+    async def open_transport(_tasks: object) -> WebSocketTransport:
         await anyio.lowlevel.checkpoint()
         codec = ClientProtocol(parse_uri("ws://localhost/"), state=State.OPEN, max_size=2**24)
         return WebSocketTransport(Segments(segments), codec)

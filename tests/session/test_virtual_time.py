@@ -33,7 +33,7 @@ async def test_the_connect_timeout_is_one_for_opening_greeting_and_configuring()
     server = ScriptedServer(greets=False)
     server.replies.clear()
 
-    async def open_slowly() -> Transport:
+    async def open_slowly(_tasks: object) -> Transport:
         await anyio.sleep(4)
         return server.client
 

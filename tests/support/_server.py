@@ -79,7 +79,7 @@ class ScriptedServer(anyio.AsyncContextManagerMixin):
         """Return a session to be, over the client's end."""
         return Connecting(self.open, session=session, options=SessionOptions(**options))
 
-    async def open(self) -> Transport:
+    async def open(self, _tasks: object = None) -> Transport:
         """Be the function that opens the client's end."""
         await anyio.lowlevel.checkpoint()
         return self.client
