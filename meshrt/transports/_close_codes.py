@@ -23,6 +23,11 @@ def check_close(code: int, reason: str) -> None:
         )
 
 
+def cut_reason(reason: str) -> str:
+    """Shorten a reason to what a CLOSE frame holds, at the end of a character."""
+    return reason.encode(errors="replace")[:_MAX_REASON_BYTES].decode(errors="ignore")
+
+
 def check_close_code(code: int) -> None:
     """Refuse a close code that may not be sent.
 

@@ -12,7 +12,7 @@ from .._secret import Secret
 from ..errors import ConfigurationError
 from ._endpoint import Endpoint
 from ._errors import ConnectError, ProxyError
-from ._handshake import shake_hands
+from ._handshake import Agreed, shake_hands
 from ._hop import Hop, open_tcp, open_tls, why
 from ._journal import Phases, note_failed, note_opened
 from ._opening import Auth, Opening
@@ -77,12 +77,29 @@ async def connect_websocket(
         ProxyError: The proxy could not be reached, or let us through to no server.
         ConnectError: No name, no connection, no TLS, or no WebSocket at the other end.
     """
-    if max_message_bytes < 1:
-        raise ConfigurationError("max_message_bytes must be a positive number of bytes")
     opening = Opening(
         endpoint=endpoint, key=key, auth=auth, subprotocols=subprotocols, headers=headers
     )
     del headers  # they may hold a key, and a traceback shows our locals
+    agreed = await agree(opening, proxy, ssl_context, max_message_bytes)
+    return WebSocketTransport(agreed.stream, agreed.protocol, received=agreed.received)
+
+
+async def agree(
+    opening: Opening,
+    proxy: Proxy | None,
+    ssl_context: ssl.SSLContext | None,
+    max_message_bytes: int,
+) -> Agreed:
+    """Open a connection and shake hands on it, whatever is to read its frames.
+
+    Raises:
+        ConfigurationError: No message could be accepted; nothing was opened.
+        HandshakeRejected: The server answered with a status other than 101.
+        ConnectError: No name, no connection, no TLS, or no WebSocket at the other end.
+    """
+    if max_message_bytes < 1:
+        raise ConfigurationError("max_message_bytes must be a positive number of bytes")
     failure: ConnectError
     try:
         return await _connect(opening, proxy, ssl_context, max_message_bytes)
@@ -106,7 +123,7 @@ async def _connect(
     proxy: Proxy | None,
     ssl_context: ssl.SSLContext | None,
     max_message_bytes: int,
-) -> WebSocketTransport:
+) -> Agreed:
     phases = Phases()
     async with AsyncExitStack() as stack:
         stream = await _reach(stack, opening.endpoint, proxy, ssl_context)
@@ -116,15 +133,15 @@ async def _connect(
             stream = await open_tls(stream, hop, ssl_context or default_ssl_context())
             phases.done("tls")
         try:
-            transport = await shake_hands(stream, opening, max_message_bytes)
+            agreed = await shake_hands(stream, opening, max_message_bytes)
         except (anyio.BrokenResourceError, OSError) as error:
             raise ConnectError(
                 f"{opening.place} broke the connection off during the handshake ({why(error)})",
             ) from None
         stack.pop_all()
     phases.done("handshake")
-    note_opened(opening, transport.subprotocol, phases)
-    return transport
+    note_opened(opening, agreed.protocol.subprotocol, phases)
+    return agreed
 
 
 async def _reach(

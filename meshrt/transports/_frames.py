@@ -18,13 +18,12 @@ from websockets.server import ServerProtocol
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from ._assembly import Assembly
-from ._close_codes import check_close_code
+from ._close_codes import check_close_code, cut_reason
 from ._control import ControlFrames
 from ._flood import FLOOD_WINDOW_S, FloodGate
 
 # At most so much is parsed before the flood gate looks: 8192 frames of two bytes.
 SLICE_BYTES: Final = 16 * 1024
-_MAX_REASON_BYTES: Final = 123  # RFC 6455, 5.5: 125 bytes of payload, two of them the code
 
 # websockets logs the request line and every header at DEBUG. Unregistered, nobody can turn this
 # logger on by name; above CRITICAL, it says nothing.
@@ -117,7 +116,7 @@ class FrameCodec:
         Raises:
             LocalProtocolError: A text holds a lone surrogate; nothing was taken or encoded.
         """
-        payloads = [(_utf8(m), True) if isinstance(m, str) else (m, False) for m in batch]
+        payloads = [(utf8(m), True) if isinstance(m, str) else (m, False) for m in batch]
         control = self.control.take()
         for payload, is_text in payloads:
             (self._protocol.send_text if is_text else self._protocol.send_binary)(payload)
@@ -139,8 +138,7 @@ class FrameCodec:
         """
         check_close_code(code)
         if self.is_open:
-            cut = reason.encode(errors="replace")[:_MAX_REASON_BYTES].decode(errors="ignore")
-            self._protocol.send_close(code, cut)
+            self._protocol.send_close(code, cut_reason(reason))
             self.control.add(self._protocol.data_to_send())
         self.close_sent = True
 
@@ -205,7 +203,12 @@ class FrameCodec:
         self.fault = Fault(f"the peer sent {deed}, so the connection can't go on ({code:d})", code)
 
 
-def _utf8(text: str) -> bytes:
+def utf8(text: str) -> bytes:
+    """Encode a text as it goes into a frame.
+
+    Raises:
+        LocalProtocolError: It holds a lone surrogate.
+    """
     try:
         return text.encode()
     except UnicodeEncodeError as error:

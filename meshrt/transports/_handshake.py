@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Final
 
+import attrs
 from anyio.abc import ByteStream
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHeader, InvalidUpgrade, NegotiationError
@@ -13,7 +14,6 @@ from ._errors import ConnectError
 from ._exchange import ask, read_head
 from ._frames import SILENT_LOGGER
 from ._opening import Opening, request_bytes
-from ._websocket import WebSocketTransport
 
 _STATUS: Final = slice(len("HTTP/1.1 "), len("HTTP/1.1 101"))
 
@@ -26,9 +26,22 @@ _WRONG_ANSWERS: Final[tuple[tuple[type[Exception], str], ...]] = (
 )
 
 
-async def shake_hands(
-    stream: ByteStream, opening: Opening, max_message_bytes: int
-) -> WebSocketTransport:
+@attrs.frozen(kw_only=True)
+class Agreed:
+    """A connection on which both sides have agreed to speak WebSocket.
+
+    Attributes:
+        stream: The connection; whoever holds this owns it.
+        protocol: The codec after its handshake.
+        received: What was read after the handshake.
+    """
+
+    stream: ByteStream
+    protocol: ClientProtocol
+    received: bytes = attrs.field(repr=False)
+
+
+async def shake_hands(stream: ByteStream, opening: Opening, max_message_bytes: int) -> Agreed:
     """Ask for a WebSocket and judge the answer.
 
     Cancelling is safe: the stream is the caller's to close.
@@ -52,7 +65,7 @@ async def shake_hands(
     if protocol.handshake_exc is not None:
         raise ConnectError(_wrong_answer(protocol.handshake_exc, opening.place))
     protocol.events_received()
-    return WebSocketTransport(stream, protocol, received=rest)
+    return Agreed(stream=stream, protocol=protocol, received=rest)
 
 
 def _not_here(place: str, fault: str) -> ConnectError:
