@@ -10,6 +10,8 @@ import anyio.abc
 import anyio.from_thread
 import anyio.lowlevel
 import pytest
+import trio
+import trio_websocket
 import trustme
 from anyio.streams.stapled import MultiListener
 from websockets.asyncio.server import ServerConnection, serve
@@ -18,7 +20,14 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from meshrt.transports import Endpoint, Transport, WebSocketTransport, memory_transports
+from meshrt.transports import (
+    Endpoint,
+    Transport,
+    WebSocketTransport,
+    accept_websocket,
+    memory_transports,
+)
+from meshrt.transports.trio_websocket import TrioWebSocketTransport, connect_trio_websocket
 
 Pair = tuple[Transport, Transport]
 Script = Callable[[anyio.abc.SocketStream], Awaitable[None]]
@@ -87,6 +96,74 @@ async def websocket_pair(
     yield client, server
     await client.abort()
     await server.abort()
+
+
+@pytest.fixture
+def on_trio(anyio_backend: tuple[str, dict[str, object]]) -> None:
+    if anyio_backend[0] != "trio":
+        pytest.skip("trio-websocket runs on Trio alone")
+
+
+@pytest.fixture
+async def trio_websocket_pair(on_trio: None) -> AsyncIterator[Pair]:
+    """Both ends of a connection that somebody opened with trio-websocket."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    near = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
+    far = await listener.accept()
+    await listener.aclose()
+    options = {"max_message_size": 2**24}
+    async with trio.open_nursery() as nursery:
+        requests: list[trio_websocket.WebSocketRequest] = []
+        async with trio.open_nursery() as both:
+
+            async def serve() -> None:
+                requests.append(await trio_websocket.wrap_server_stream(nursery, far, **options))
+                await requests[0].accept()
+
+            both.start_soon(serve)
+            client = await trio_websocket.wrap_client_stream(
+                nursery, near, "localhost", "/", **options
+            )
+        transports = (
+            TrioWebSocketTransport(client),
+            TrioWebSocketTransport(requests[0]._connection),
+        )
+        yield transports
+        for transport in transports:
+            await transport.abort()
+
+
+async def upgraded(stream: anyio.abc.SocketStream) -> Transport:
+    """Answer a client's request, as our gateway does."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        request += await stream.receive()
+    first, *lines = request.decode().split("\r\n")
+    fields = [line.split(": ", 1) for line in lines if line]
+    headers = [(name.lower(), value) for name, value in fields]
+    transport = await accept_websocket(stream, target=first.split()[1], headers=headers)
+    assert transport is not None
+    return transport
+
+
+@pytest.fixture
+async def new_trio_websocket_pair(on_trio: None) -> AsyncIterator[Pair]:
+    """A new connection over trio-websocket, and our server at its other end."""
+    async with await tcp_listener() as listener, anyio.create_task_group() as tasks:
+        far: list[Transport] = []
+
+        async def serve() -> None:
+            acceptor = listener.listeners[0]
+            assert isinstance(acceptor, anyio.abc.SocketListener)
+            far.append(await upgraded(await acceptor.accept()))
+
+        endpoint = Endpoint.parse(f"http://127.0.0.1:{port_of(listener)}", path="/v1/realtime")
+        async with anyio.create_task_group() as both:
+            both.start_soon(serve)
+            near = await connect_trio_websocket(tasks, endpoint)
+        yield near, far[0]
+        await near.abort()
+        await far[0].abort()
 
 
 @pytest.fixture

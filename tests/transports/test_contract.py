@@ -14,7 +14,7 @@ Pair = tuple[Transport, Transport]
 BIG = "x" * 2**22
 
 
-@pytest.fixture(params=["memory", "websocket"])
+@pytest.fixture(params=["memory", "websocket", "trio_websocket", "new_trio_websocket"])
 def pair(request: pytest.FixtureRequest) -> Pair:
     pair: Pair = request.getfixturevalue(f"{request.param}_pair")
     return pair
