@@ -4,9 +4,11 @@ import os
 import ssl
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final, overload
 
 import attrs
+from anyio.abc import TaskGroup
+from anyio.lowlevel import cancel_shielded_checkpoint
 
 from ._secret import Secret, problem_of_key
 from .errors import ConfigurationError
@@ -15,14 +17,16 @@ from .session import (
     DEFAULT_BUDGET_BYTES,
     Connecting,
     Liveness,
+    OpenTransport,
     SessionOptions,
     TracerProvider,
     Tracing,
 )
-from .transports import Endpoint, Proxy
+from .transports import Endpoint, Proxy, Transport
 
 if TYPE_CHECKING:
     from .transports import WebSocketTransport
+    from .transports.trio_websocket import TrioWebSocketTransport
 
 __all__ = ("Auth", "MeshAPI", "Realtime")
 
@@ -132,10 +136,27 @@ class MeshAPI:
             self._ssl_context = default_ssl_context()
         return self._ssl_context if is_needed else None
 
-    async def _open(self, endpoint: Endpoint, max_message_bytes: int) -> "WebSocketTransport":
+    async def _open(
+        self, endpoint: Endpoint, max_message_bytes: int, _tasks: object
+    ) -> "WebSocketTransport":
         from .transports import connect_websocket
 
         return await connect_websocket(
+            endpoint,
+            key=self._secret,
+            auth=self._auth,
+            ssl_context=self._context_for(endpoint),
+            proxy=self._proxy,
+            max_message_bytes=max_message_bytes,
+        )
+
+    async def _open_on_trio(
+        self, endpoint: Endpoint, max_message_bytes: int, tasks: TaskGroup
+    ) -> "TrioWebSocketTransport":
+        from .transports.trio_websocket import connect_trio_websocket
+
+        return await connect_trio_websocket(
+            tasks,
             endpoint,
             key=self._secret,
             auth=self._auth,
@@ -152,10 +173,45 @@ class Realtime:
     def __init__(self, client: MeshAPI) -> None:
         self._client = client
 
+    @overload
     def connect(
         self,
         *,
         model: str,
+        transport: Literal["websocket", "trio-websocket"] = "websocket",
+        session: Session | None = None,
+        connect_timeout: float = 10.0,
+        close_timeout: float = 1.0,
+        buffer_bytes: int = DEFAULT_BUDGET_BYTES,
+        max_message_bytes: int = _MAX_MESSAGE_BYTES,
+        errors: Literal["raise", "deliver"] = "raise",
+        handler_errors: Literal["raise", "report"] = "raise",
+        keep_audio_text: bool = False,
+        liveness: Liveness | None = _LIVENESS,
+        keep_alive: float | None = 30.0,
+    ) -> Connecting: ...
+
+    @overload
+    def connect(
+        self,
+        *,
+        transport: Transport,
+        session: Session | None = None,
+        connect_timeout: float = 10.0,
+        close_timeout: float = 1.0,
+        buffer_bytes: int = DEFAULT_BUDGET_BYTES,
+        errors: Literal["raise", "deliver"] = "raise",
+        handler_errors: Literal["raise", "report"] = "raise",
+        keep_audio_text: bool = False,
+        liveness: Liveness | None = _LIVENESS,
+        keep_alive: float | None = 30.0,
+    ) -> Connecting: ...
+
+    def connect(
+        self,
+        *,
+        model: str | None = None,
+        transport: Literal["websocket", "trio-websocket"] | Transport = "websocket",
         session: Session | None = None,
         connect_timeout: float = 10.0,
         close_timeout: float = 1.0,
@@ -170,7 +226,12 @@ class Realtime:
         """Open a session: ``async with client.realtime.connect(model=…) as session``.
 
         Args:
-            model: The model's id, such as ``"openai/gpt-realtime-mini"``.
+            model: The model's id, such as ``"openai/gpt-realtime-mini"``. It is left out where
+                ``transport`` is connected already: then it was named to the server before.
+            transport: What carries the session. ``"websocket"`` opens meshrt's own, on every
+                loop; ``"trio-websocket"`` opens one over trio-websocket, on Trio. Or a
+                :class:`~meshrt.transports.Transport` that is connected: from entering the block
+                on the session owns it and closes it, whatever comes.
             session: What to configure before the block begins: the body of a ``session.update``,
                 as a mapping with ``"type": "realtime"`` or as a
                 :class:`~meshrt.events.RealtimeSessionConfig`.
@@ -198,7 +259,8 @@ class Realtime:
             Cancelled while it is entered, it leaves nothing open.
 
         Raises:
-            ConfigurationError: The model's id or an option can't be used.
+            ConfigurationError: The model's id or an option can't be used; trio-websocket is not
+                installed, or, from entering, the loop is not Trio's.
             LocalProtocolError: ``session`` can't be sent.
         """
         _check(connect_timeout=connect_timeout, close_timeout=close_timeout)
@@ -210,10 +272,7 @@ class Realtime:
         _check_one_of(("raise", "report"), handler_errors=handler_errors)
         if not isinstance(liveness, Liveness | None):
             raise ConfigurationError("liveness is a Liveness, or None to give up on nobody")
-        if not isinstance(model, str) or not model:
-            raise ConfigurationError('model is an id such as "openai/gpt-realtime-mini"')
-        endpoint = self._client._endpoint({"model": model})
-        tracing = self._client._tracing
+        opening = self._opening(transport, model, max_message_bytes)
         options = SessionOptions(
             connect_timeout=connect_timeout,
             close_timeout=close_timeout,
@@ -224,12 +283,57 @@ class Realtime:
             liveness=liveness,
             keep_alive=keep_alive,
             redact=self._client._redact,
-            tracing=tracing and attrs.evolve(tracing, model=model),
+            tracing=_tracing_of(self._client._tracing, model),
         )
-        opening = partial(self._client._open, endpoint, max_message_bytes)
         caller = sys._getframe(1)
         site = f"{caller.f_code.co_filename}:{caller.f_lineno}"
         return Connecting(opening, session=session, options=options, site=site)
+
+    def _opening(
+        self, transport: str | Transport, model: str | None, max_message_bytes: int
+    ) -> OpenTransport:
+        """Return what opens the transport, or hands over the one that is there."""
+        if not isinstance(transport, str):
+            _check_ready(transport, model, max_message_bytes)
+            return partial(_hand_over, transport)
+        _check_one_of(("websocket", "trio-websocket"), transport=transport)
+        if not isinstance(model, str) or not model:
+            raise ConfigurationError('model is an id such as "openai/gpt-realtime-mini"')
+        endpoint = self._client._endpoint({"model": model})
+        if transport == "websocket":
+            return partial(self._client._open, endpoint, max_message_bytes)
+        _check_trio_websocket()
+        return partial(self._client._open_on_trio, endpoint, max_message_bytes)
+
+
+async def _hand_over(transport: Transport, _tasks: object) -> Transport:
+    await cancel_shielded_checkpoint()  # cancelled or not, the session has it now and closes it
+    return transport
+
+
+def _check_ready(transport: Transport, model: str | None, max_message_bytes: int) -> None:
+    if not all(hasattr(transport, name) for name in ("receive", "send", "aclose", "abort")):
+        raise ConfigurationError(
+            'transport is "websocket", "trio-websocket", or a connected Transport; of a '
+            "connection of trio-websocket's TrioWebSocketTransport(connection) makes one"
+        )
+    if model is not None or max_message_bytes != _MAX_MESSAGE_BYTES:
+        raise ConfigurationError(
+            "the model and max_message_bytes are settled when a transport is opened: leave them "
+            "out where you hand over one that is connected"
+        )
+
+
+def _check_trio_websocket() -> None:
+    """Name the extra that is missing before a block is entered."""
+    from .transports import trio_websocket  # noqa: F401
+
+
+def _tracing_of(tracing: Tracing | None, model: str | None) -> Tracing | None:
+    if tracing is None or model is not None:
+        return tracing and attrs.evolve(tracing, model=model)
+    # Where a transport that was handed over leads to, only who opened it knows.
+    return attrs.evolve(tracing, host=None, port=None)
 
 
 def _tracing(provider: TracerProvider | None, endpoint: Endpoint) -> Tracing | None:

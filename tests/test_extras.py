@@ -30,6 +30,13 @@ def test_a_part_names_what_it_lacks(module: str, package: str, extra: str) -> No
     assert "During handling" not in done.stderr
 
 
+def test_the_adapter_names_what_it_lacks() -> None:
+    done = importing("meshrt.transports.trio_websocket", without="trio_websocket")
+
+    sentence = 'MissingExtraError: trio_websocket is not installed: pip install "meshrt[trio]"'
+    assert done.stderr.splitlines()[-1].endswith(sentence)
+
+
 @pytest.mark.parametrize("kind", [ConfigurationError, ImportError])
 def test_it_is_caught_as_a_bad_setup_and_as_a_failed_import(kind: type[Exception]) -> None:
     with pytest.raises(kind, match=r"there_is_none is not installed: pip install .meshrt\[all\]."):

@@ -2,7 +2,7 @@
 
 from .._public import publish
 from ._buffer import DEFAULT_BUDGET_BYTES as DEFAULT_BUDGET_BYTES
-from ._connect import Connecting as Connecting
+from ._connect import Connecting as Connecting, OpenTransport as OpenTransport
 from ._end import Closed as Closed
 from ._ledger import Receipt as Receipt
 from ._listener import Listener as Listener
@@ -19,6 +19,7 @@ __all__ = (
     "Connecting",
     "Listener",
     "Liveness",
+    "OpenTransport",
     "RealtimeMessage",
     "RealtimeSession",
     "Receipt",

@@ -27,6 +27,7 @@ from ._session import RealtimeSession
 from ._span import SessionSpan
 
 OpenTransport: TypeAlias = Callable[[anyio.abc.TaskGroup], Awaitable[Transport]]
+"""Open a transport; a task that it needs is started in the group, which is the session's."""
 
 
 @final

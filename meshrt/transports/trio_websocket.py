@@ -184,8 +184,9 @@ class TrioWebSocketTransport:
         with anyio.move_on_after(0, shield=True):
             with contextlib.suppress(*_LOSS):
                 await self._tap.cut()
+            await anyio.lowlevel.checkpoint()
         # Its reader may wait for room in its queue, and would for ever.
-        with anyio.move_on_after(_READER_GRACE_S, shield=True):  # noqa: ASYNC912  each turn waits
+        with anyio.move_on_after(_READER_GRACE_S, shield=True):
             while await self._next() is not None:
                 pass
 
