@@ -67,7 +67,6 @@ class Connection:
         self._journal = journal
         self._goodbye: tuple[int, str] = (1000, "")
         self._patience = anyio.CancelScope()  # with the writer, from the end of the session on
-        self._watching = anyio.CancelScope()
         self._reader_done = anyio.Event()
         self.outbox = Outbox(ledger)
         self.end: End | None = None
@@ -113,7 +112,6 @@ class Connection:
         patience_s = self._options.close_timeout if patience_s is None else patience_s
         self._patience.deadline = anyio.current_time() + patience_s
         self._warn_of(self.outbox.close(drain=drain), end)
-        self._watching.cancel("there is nothing more to watch")
         self._on_end(end)
         self.ending.set()
         return end
@@ -215,10 +213,11 @@ class Connection:
             keep_alive=self._options.keep_alive,
             is_active=self._is_active,
             sent_at=lambda: self.outbox.sent_at,
+            over=self.ending,
         )
         try:
-            with self._watching:
-                silence = await watch.until_dead()
+            silence = await watch.until_dead()
+            if silence is not None:
                 self.finish(self._verdict.dead(silence), patience_s=0)
         except BaseException as error:  # noqa: ASYNC103, BLE001  a task of ours records, and never raises
             self._interrupted(error)

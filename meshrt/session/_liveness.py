@@ -66,6 +66,7 @@ class Watch:
         keep_alive: After how many seconds without a frame of ours to send one; ``None`` for never.
         is_active: Tells whether a turn or audio is under way.
         sent_at: Tells when something of ours was last written.
+        over: Set when there is nothing more to watch.
     """
 
     def __init__(
@@ -76,28 +77,35 @@ class Watch:
         keep_alive: float | None,
         is_active: Callable[[], bool],
         sent_at: Callable[[], float],
+        over: anyio.Event,
     ) -> None:
         self._transport = transport
         self._liveness = liveness
         self._keep_alive = keep_alive
         self._is_active = is_active
         self._sent_at = sent_at
+        self._over = over
         self._asked_at = self._pinged_at = anyio.current_time()
         self._is_asking = False
 
-    async def until_dead(self) -> float:
+    async def until_dead(self) -> float | None:
         """Watch, and return when the server is dead: how long it was silent, in seconds.
 
-        With neither ``liveness`` nor ``keep_alive`` there is nothing to do: don't call it.
+        Or else ``None``, when it is over. With neither ``liveness`` nor ``keep_alive`` there is
+        nothing to do: don't call it.
         """
-        while True:
+        while not self._over.is_set():
             pause = self._look()
             if pause is None:
                 heard_at = self._transport.last_byte_at
                 if await self._is_silent():
                     return anyio.current_time() - heard_at
             else:
-                await anyio.sleep(pause)
+                # Woken and not cancelled: AnyIO would count that against a cancellation of
+                # asyncio's own that the task around the session is given at the same moment.
+                with anyio.move_on_after(pause):
+                    await self._over.wait()
+        return None
 
     async def _is_silent(self) -> bool:
         """Let the reader read once more, and tell whether it found nothing.

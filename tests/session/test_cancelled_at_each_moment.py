@@ -11,6 +11,7 @@ from support import (
     RawScript,
     Way,
     at_each,
+    by_both_at,
     by_scope_at,
     connecting,
     raw_server,
@@ -65,6 +66,26 @@ async def test_a_session_that_is_cancelled_anywhere_leaves_nothing(
             await server.settled()
 
         check(await at_each(way, scene), way, at_least=6)
+
+
+@pytest.mark.parametrize("script", [KIND, DEAF_TO_CLOSE])
+async def test_a_task_and_a_scope_that_are_cancelled_at_once_are_both_cancelled(
+    anyio_backend_name: str, script: RawScript
+) -> None:
+    if anyio_backend_name != "asyncio":
+        pytest.skip("only asyncio has both")
+    with raw_server(script) as server:
+
+        async def live() -> None:
+            async with connecting(server.port, close_timeout=0.01) as live:
+                await live.receive()
+                await live.send_audio(PCM)
+
+        async def scene(cancel: CancelAt) -> None:
+            await cancel(live)
+            await server.settled()
+
+        check(await at_each(by_both_at, scene), by_both_at, at_least=10)
 
 
 async def test_what_was_sent_when_it_was_cancelled_is_on_the_wire_and_nothing_else(

@@ -354,6 +354,7 @@ async def test_a_long_message_that_gets_on_is_life_and_one_that_is_stuck_is_none
             keep_alive=None,
             is_active=lambda: True,
             sent_at=anyio.current_time,
+            over=anyio.Event(),
         )
         with anyio.move_on_after(120) as scope:
             await watch.until_dead()

@@ -112,6 +112,31 @@ async def by_tick_at(function: Function, at: int) -> Outcome:
     return await _in_a_task(run)
 
 
+async def by_both_at(function: Function, at: int) -> Outcome:
+    """Cancel asyncio's task as :func:`by_tick_at` does, and with it a scope around the function.
+
+    The scope may keep its own cancellation only: the task's comes out of it.
+    """
+
+    async def run(task: asyncio.Task[Any]) -> Outcome:
+        scope = anyio.CancelScope()
+
+        def ask() -> None:
+            scope.cancel()
+            task.cancel()
+
+        async def scoped() -> object:
+            with scope, _after_callbacks(at, asked):
+                result = await function()
+            assert not asked.was, "the scope has swallowed the task's cancellation"
+            return result
+
+        asked = _Asked(ask)
+        return await _native(scoped, task, at, asked)
+
+    return await _in_a_task(run)
+
+
 WAYS: tuple[Way, ...] = (by_scope_at, by_task_at, by_tick_at)
 
 
