@@ -1,7 +1,8 @@
 """From a transport that can be opened to a session that has been greeted, and out again."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from types import TracebackType
 from typing import Any, NoReturn, TypeAlias, final
 
 import anyio
@@ -25,6 +26,7 @@ from ._ledger import Ledger
 from ._options import SessionOptions
 from ._session import RealtimeSession
 from ._span import SessionSpan
+from ._tasks import Tasks
 
 OpenTransport: TypeAlias = Callable[[anyio.abc.TaskGroup], Awaitable[Transport]]
 """Open a transport; a task that it needs is started in the group, which is the session's."""
@@ -67,6 +69,7 @@ class Connecting(anyio.AsyncContextManagerMixin):
             "client", keep_audio_text=keep_audio_text, has_left=self._ledger.has_left
         )
         self._session: RealtimeSession | None = None
+        self._is_over = False
         self._update = None if session is None else self._prepare(session)
 
     def __await__(self) -> Generator[Any, None, NoReturn]:
@@ -76,29 +79,32 @@ class Connecting(anyio.AsyncContextManagerMixin):
         )
         yield
 
+    def __asynccontextmanager__(self) -> "_Block":
+        return _Block(self)
+
     @asynccontextmanager
-    async def __asynccontextmanager__(self) -> AsyncGenerator[RealtimeSession]:
+    async def _block(self) -> AsyncGenerator[RealtimeSession]:
         held: BaseException | None = None
         cancelled = False
+        tasks = Tasks()
         with ExitStack() as released:
             span = SessionSpan(self._options.tracing, self._options.redact)
             self._span = released.enter_context(span)
             try:
-                async with anyio.create_task_group() as tasks:
+                async with tasks:
                     try:
                         session = await self._connect(tasks, released)
                         yield session
-                        await session._leave(drain=True)
+                        await _leave(session, tasks)
                     except BaseException as error:  # noqa: ASYNC103  held, and raised below
                         if _is_cleaned_up(error):
                             _warn_of_not_left(self._session)
                         # Before anything is awaited: a cancellation must not replace it.
-                        cancelled = is_cancellation(error)
+                        cancelled = is_cancellation(error) and not tasks.is_elsewhere
                         held = None if cancelled else error
-                        await _let_go(self._session, error)  # noqa: ASYNC102  it sees to that
+                        await _let_go(self._session, error, tasks)  # noqa: ASYNC102  as it does
                         if cancelled:
                             raise
-                    tasks.cancel_scope.cancel("the session's block is left")
                 # Only our own group swallows a cancellation: then it must not pass for an end.
                 if cancelled:
                     held = _failure_of(self._session) or _stray_cancellation()
@@ -108,15 +114,16 @@ class Connecting(anyio.AsyncContextManagerMixin):
                 held = _interrupt_in(group) or held or group
             finally:
                 try:
-                    _raise_bare(_first_of(held, self._session))
+                    _raise_bare(_first_of(held, self._session, tasks))
                 finally:
+                    self._is_over = True
                     self._session = session = None  # type: ignore[assignment]
                     del held, session  # the exception holds this frame
 
     def _prepare(self, session: Session) -> Prepared:
         return self._protocol.prepare(SessionUpdate(session=session))
 
-    async def _connect(self, tasks: anyio.abc.TaskGroup, released: ExitStack) -> RealtimeSession:
+    async def _connect(self, tasks: Tasks, released: ExitStack) -> RealtimeSession:
         """Open, greet and configure, all of it within ``connect_timeout``."""
         _check_fresh(self._protocol)
         with anyio.move_on_after(self._options.connect_timeout):
@@ -139,17 +146,17 @@ class Connecting(anyio.AsyncContextManagerMixin):
             "realtime server? If it is slow, raise `connect_timeout`"
         )
 
-    async def _open(self, tasks: anyio.abc.TaskGroup) -> Transport:
+    async def _open(self, tasks: Tasks) -> Transport:
         """Open the transport; an interrupt in a task of its opening is bare, as in ours."""
         try:
-            return await self._open_transport(tasks)
+            return await self._open_transport(tasks.group)
         except BaseExceptionGroup as group:
             interrupt = _interrupt_in(group)
             if interrupt is None:
                 raise
         raise interrupt
 
-    async def _greet(self, session: RealtimeSession, tasks: anyio.abc.TaskGroup) -> None:
+    async def _greet(self, session: RealtimeSession, tasks: Tasks) -> None:
         greeting = session._answers.expect_greeting()
         session._start(tasks)
         await greeting.wait()
@@ -157,6 +164,31 @@ class Connecting(anyio.AsyncContextManagerMixin):
         session._journal.greeted()
         if self._update is not None:
             await _configure(session, self._update)
+
+
+@final
+class _Block(AbstractAsyncContextManager[RealtimeSession]):
+    """The block, whose generator a loop that ends may have closed before the user's own."""
+
+    def __init__(self, connecting: Connecting) -> None:
+        self._connecting = connecting
+        self._generator = connecting._block()
+
+    async def __aenter__(self) -> RealtimeSession:
+        return await self._generator.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if self._connecting._is_over:
+            return None  # it has said so
+        try:
+            return await self._generator.__aexit__(kind, error, traceback)  # noqa: ASYNC102  it sees to that
+        finally:
+            del error, traceback  # the exception holds this frame
 
 
 async def _configure(session: RealtimeSession, update: Prepared) -> None:
@@ -224,12 +256,35 @@ def _is_cleaned_up(error: BaseException) -> bool:
     return isinstance(error, GeneratorExit) and traceback is not None and not traceback.tb_next
 
 
-async def _let_go(session: RealtimeSession | None, error: BaseException) -> None:  # noqa: ASYNC910  as its branches do
+async def _leave(session: RealtimeSession, tasks: Tasks) -> None:
+    """Close after the body's end."""
+    if tasks.is_elsewhere:
+        await _cut(session, None, tasks)
+    else:
+        await session._leave(drain=True)
+
+
+async def _let_go(session: RealtimeSession | None, error: BaseException, tasks: Tasks) -> None:  # noqa: ASYNC910  as its branches do
     """Close after an exception: politely, unless it wants to be away at once."""
-    if session is not None and isinstance(error, Exception):
+    if session is None:
+        return
+    if tasks.is_elsewhere:
+        await _cut(session, error, tasks)
+    elif isinstance(error, Exception):
         await session._leave(drain=False)
-    elif session is not None:
+    else:
         await _abandon(session)
+
+
+async def _cut(session: RealtimeSession, error: BaseException | None, tasks: Tasks) -> None:  # noqa: ASYNC910  the caller raises
+    """End it where the block can't be left as it should; the writer cuts the connection."""
+    session._give_up()
+    tasks.cancel_each()
+    # A loop that ends closes all generators at the same time, and so the user's and ours: to wait
+    # here would let the one meet the other half-way.
+    if not isinstance(error, GeneratorExit):
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1):
+            await tasks.wait()
 
 
 async def _abandon(session: RealtimeSession) -> None:
@@ -249,11 +304,14 @@ def _warn_of_not_left(session: RealtimeSession | None) -> None:
         session._warn_of_not_left()
 
 
-def _first_of(held: BaseException | None, session: RealtimeSession | None) -> BaseException | None:
+def _first_of(
+    held: BaseException | None, session: RealtimeSession | None, tasks: Tasks
+) -> BaseException | None:
     """Return what is raised: an interrupt of a task of ours before what followed from it."""
     failure = _failure_of(session)
     is_interrupt = failure is not None and not isinstance(failure, Exception)
-    return failure if is_interrupt or held is None else held
+    first = failure if is_interrupt or held is None else held
+    return first if first is not None and _is_cleaned_up(first) else tasks.judged(first)
 
 
 def _failure_of(session: RealtimeSession | None) -> BaseException | None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Final, final
 
 import anyio
-import anyio.abc
 
 from ..errors import RemoteProtocolError
 from ..transports import ConnectionLost, Transport
@@ -15,6 +14,7 @@ from ._ledger import Ledger
 from ._liveness import Watch
 from ._options import SessionOptions
 from ._outbox import Outbox
+from ._tasks import Tasks
 from ._verdict import Verdict
 
 _BROKEN: Final = (EndKind.LOST, EndKind.EXPIRED)
@@ -79,12 +79,12 @@ class Connection:
         """How long ago the last byte came, in seconds."""
         return anyio.current_time() - self._transport.last_byte_at
 
-    def start(self, tasks: anyio.abc.TaskGroup) -> None:
+    def start(self, tasks: Tasks) -> None:
         """Begin to read and write."""
         tasks.start_soon(self._read, name="meshrt reader")
         tasks.start_soon(self._write, name="meshrt writer")
 
-    def start_watch(self, tasks: anyio.abc.TaskGroup) -> None:
+    def start_watch(self, tasks: Tasks) -> None:
         """Begin to watch, if that is wanted: until the greeting ``connect_timeout`` is enough."""
         if self._options.liveness is not None or self._options.keep_alive is not None:
             tasks.start_soon(self._guard, name="meshrt watch")

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Literal, Self, TypeAlias, TypeVar, overload
 
 import anyio
-import anyio.abc
 
 from ..events import UNSET, UnsetType
 from ._callbacks import Callbacks, Handler, registration
@@ -15,6 +14,7 @@ from ._dispatch import Dispatch
 from ._end import Closed, EndKind
 from ._options import SessionOptions
 from ._selection import Pattern, warn_of_strangers
+from ._tasks import Tasks
 
 _H = TypeVar("_H", bound=Handler)
 Key: TypeAlias = Literal["message", "error", "close"] | Pattern
@@ -27,7 +27,7 @@ class Handlers:
     _connection: Connection
     _dispatch: Dispatch
     _options: SessionOptions
-    _tasks: anyio.abc.TaskGroup | None
+    _tasks: Tasks | None
     _failure: BaseException | None
 
     @overload
@@ -151,4 +151,4 @@ class Handlers:
                 raise
             self._failure = error
             if self._tasks is not None:
-                self._tasks.cancel_scope.cancel("a handler failed")
+                self._tasks.cancel("a handler failed")

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self, final
 
 import anyio
-import anyio.abc
 from anyio.lowlevel import checkpoint
 
 from .._public import NoPublicConstructor
@@ -36,6 +35,7 @@ from ._options import SessionOptions
 from ._redaction import settled_without_key, without_key
 from ._selection import Pattern, Selection, warn_of_strangers
 from ._statistics import Statistics
+from ._tasks import Tasks
 from ._verdict import Verdict
 
 # Audio that was sent this long ago makes a session active yet.
@@ -82,7 +82,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
             journal=self._journal,
         )
         self._outbox = self._connection.outbox
-        self._tasks: anyio.abc.TaskGroup | None = None
+        self._tasks: Tasks | None = None
         self._last_picture: Statistics | None = None
         self._failure: BaseException | None = None
 
@@ -326,7 +326,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         self._connection.finish(self._verdict.ours(code, reason), drain=True)
         await self._connection.close()
 
-    def _start(self, tasks: anyio.abc.TaskGroup) -> None:
+    def _start(self, tasks: Tasks) -> None:
         self._tasks = tasks
         self._connection.start(tasks)
 
@@ -337,6 +337,9 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
             await self._connection.close()
             if self._dispatch.callbacks is not None:
                 await self._dispatch.callbacks.done.wait()
+
+    def _give_up(self) -> None:
+        self._connection.finish(self._verdict.ours(None, ""))
 
     async def _abandon(self) -> None:
         await self._connection.abandon()
@@ -393,7 +396,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         """Let what interrupted a task of ours, such as Ctrl-C, come out of the block as it is."""
         self._failure = self._failure or error
         if self._tasks is not None:
-            self._tasks.cancel_scope.cancel("the session was interrupted")
+            self._tasks.cancel("the session was interrupted")
 
     def _take_failure(self) -> BaseException | None:
         failure, self._failure = self._failure, None
