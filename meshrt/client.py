@@ -1,10 +1,23 @@
 """Mesh API's door: an address and a key, from which sessions are opened."""
 
+import inspect
 import os
 import ssl
 import sys
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    Literal,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    final,
+    overload,
+)
 
 import attrs
 from anyio.abc import TaskGroup
@@ -15,12 +28,15 @@ from .errors import ConfigurationError
 from .events import Session
 from .session import (
     DEFAULT_BUDGET_BYTES,
+    AnyTaskGroup,
     Connecting,
     Liveness,
     OpenTransport,
+    RealtimeSession,
     SessionOptions,
     TracerProvider,
     Tracing,
+    enter_in,
 )
 from .transports import Endpoint, Proxy, Transport
 
@@ -29,6 +45,9 @@ if TYPE_CHECKING:
     from .transports.trio_websocket import TrioWebSocketTransport
 
 __all__ = ("Auth", "MeshAPI", "Realtime")
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 Auth: TypeAlias = Literal["query", "header", "subprotocol"]
 """How the key goes to the server."""
@@ -166,6 +185,24 @@ class MeshAPI:
         )
 
 
+def _with_options_of(
+    original: Callable[Concatenate["Realtime", _P], object],
+) -> Callable[
+    [Callable[..., Coroutine[Any, Any, _T]]],
+    Callable[Concatenate["Realtime", AnyTaskGroup, _P], Coroutine[Any, Any, _T]],
+]:
+    """Let a method show the options of another, which are so written and explained but once."""
+    _, *options = inspect.signature(original).parameters.values()
+
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        own = inspect.signature(method)
+        mine = list(own.parameters.values())[:-1]
+        method.__signature__ = own.replace(parameters=[*mine, *options])  # type: ignore[attr-defined]
+        return method
+
+    return decorate
+
+
 @final
 class Realtime:
     """The realtime sessions of a :class:`MeshAPI`."""
@@ -224,6 +261,9 @@ class Realtime:
         keep_alive: float | None = 30.0,
     ) -> Connecting:
         """Open a session: ``async with client.realtime.connect(model=…) as session``.
+
+        The task that enters the block has to be the one that leaves it; where it can't be, use
+        :meth:`connect_in`.
 
         Args:
             model: The model's id, such as ``"openai/gpt-realtime-mini"``. It is left out where
@@ -285,9 +325,43 @@ class Realtime:
             redact=self._client._redact,
             tracing=_tracing_of(self._client._tracing, model),
         )
-        caller = sys._getframe(1)
-        site = f"{caller.f_code.co_filename}:{caller.f_lineno}"
-        return Connecting(opening, session=session, options=options, site=site)
+        return Connecting(opening, session=session, options=options, site=_site())
+
+    @_with_options_of(connect)
+    async def connect_in(self, task_group: AnyTaskGroup, **options: Any) -> RealtimeSession:
+        """Open a session in a task group: ``session = await ….connect_in(tasks, model=…)``.
+
+        For where no ``async with`` can be around all that uses the session: a framework's hooks, a
+        fixture, an application's state. A task in the group holds the block, and leaves it when
+        the session has ended: close it with ``await session.close()``, from any task. The group's
+        own block waits for that, as it does for each of its tasks; cancelling the group cuts the
+        session off at once.
+
+        That the session ends is told to those who use it and never raised in the group, and what
+        had come before stays to be read. Two things are raised there, as :meth:`connect` would
+        raise them from its block: what a handler raised, unless ``handler_errors="report"``, and
+        ``ConnectionLost`` where somebody cancels the tasks of the session behind its back.
+
+        Cancelling is safe: nothing is left open.
+
+        Args:
+            task_group: A task group of AnyIO's or of asyncio's, or a nursery of Trio's: one that
+                is open for longer than the session is used.
+            **options: Those of :meth:`connect` that opens a transport; for one that is connected
+                there is :func:`~meshrt.session.enter_in`.
+
+        Returns:
+            The session, open, and configured if ``session`` was given.
+
+        Raises:
+            ConfigurationError: An option can't be used, or it is no task group.
+            LocalProtocolError: ``session`` can't be sent.
+            RuntimeError: The task group is not open.
+            ConnectError: No session came about: see :meth:`connect`, which says what else entering
+                raises. Here it comes from this call, bare, and the group goes on. Or the group was
+                cancelled meanwhile.
+        """
+        return await enter_in(task_group, self.connect(**options))
 
     def _opening(
         self, transport: str | Transport, model: str | None, max_message_bytes: int
@@ -304,6 +378,14 @@ class Realtime:
             return partial(self._client._open, endpoint, max_message_bytes)
         _check_trio_websocket()
         return partial(self._client._open_on_trio, endpoint, max_message_bytes)
+
+
+def _site() -> str:
+    """Return where we were called from, as ``file:line``."""
+    frame = sys._getframe(1)
+    while frame.f_globals is globals() and frame.f_back is not None:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 async def _hand_over(transport: Transport, _tasks: object) -> Transport:

@@ -9,12 +9,14 @@ from ._listener import Listener as Listener
 from ._liveness import Liveness as Liveness
 from ._message import RealtimeMessage as RealtimeMessage
 from ._options import SessionOptions as SessionOptions
+from ._owner import AnyTaskGroup as AnyTaskGroup, enter_in as enter_in
 from ._session import RealtimeSession as RealtimeSession
 from ._statistics import Statistics as Statistics
 from ._tracing import TracerProvider as TracerProvider, Tracing as Tracing
 
 __all__ = (
     "DEFAULT_BUDGET_BYTES",
+    "AnyTaskGroup",
     "Closed",
     "Connecting",
     "Listener",
@@ -27,6 +29,7 @@ __all__ = (
     "Statistics",
     "TracerProvider",
     "Tracing",
+    "enter_in",
 )
 
 publish(globals(), __all__)

@@ -2,8 +2,9 @@
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from time import monotonic
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 import anyio
 import attrs
@@ -11,6 +12,9 @@ from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from ._end import End
 from ._message import RealtimeMessage
+
+if TYPE_CHECKING:
+    from anyio.streams.memory import MemoryObjectReceiveStream
 
 DEFAULT_BUDGET_BYTES: Final = 16 * 2**20
 """About 260 s of speech as it comes over the wire."""
@@ -28,6 +32,20 @@ class _Entry:
 
 
 @final
+class _Rest:
+    """What waits when nothing more will come: no stream, which somebody would have to close."""
+
+    def __init__(self, entries: Iterable[_Entry]) -> None:
+        self._entries = deque(entries)
+
+    def receive_nowait(self) -> _Entry:
+        return self._entries.popleft()
+
+    def close(self) -> None:
+        self._entries.clear()
+
+
+@final
 class Buffer:
     """Messages that wait for one reader.
 
@@ -41,7 +59,8 @@ class Buffer:
 
     def __init__(self, budget_bytes: int) -> None:
         self._budget = budget_bytes
-        self._put, self._take = anyio.create_memory_object_stream[_Entry](math.inf)
+        self._put, take = anyio.create_memory_object_stream[_Entry](math.inf)
+        self._take: MemoryObjectReceiveStream[_Entry] | _Rest = take
         self._ready = anyio.Event()
         self._since_schedule = 0
         self._quota = 0
@@ -109,6 +128,13 @@ class Buffer:
             self._gaps += 1
         self._close_gaps()
         return before[0] - self.count, before[1] - self.cost
+
+    def keep(self) -> None:
+        """Keep what waits for as long as somebody holds this, when nothing more will come."""
+        rest = _Rest([self._take.receive_nowait() for _ in range(self.count + self._gaps)])
+        self._put.close()
+        self._take.close()
+        self._take = rest
 
     def close(self) -> None:
         """Give up the memory."""

@@ -91,6 +91,14 @@ class Dispatch:
             self.callbacks.over(end)
         self.answers.ended(end)
 
+    def keep(self) -> None:
+        """Give up the memory, but for what waits to be read."""
+        self.inbox.keep()
+        for listener in self.listeners:
+            listener._keep()
+        if self.callbacks is not None:
+            self.callbacks.close()
+
     def close(self) -> None:
         """Give up the memory."""
         self.inbox.close()

@@ -54,6 +54,10 @@ class Inbox:
             self._dropped = self._dropped_bytes = 0
         self._buffer.end(end, discard=discard)
 
+    def keep(self) -> None:
+        """Keep what waits, when nothing more will come."""
+        self._buffer.keep()
+
     def close(self) -> None:
         """Give up the memory."""
         self._buffer.close()

@@ -133,5 +133,8 @@ class Listener(metaclass=NoPublicConstructor):
     def _end(self, end: End, *, discard: bool) -> None:
         self._buffer.end(end, discard=discard)
 
+    def _keep(self) -> None:
+        self._buffer.keep()
+
     def _release(self) -> None:
         self._buffer.close()

@@ -83,6 +83,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         )
         self._outbox = self._connection.outbox
         self._tasks: Tasks | None = None
+        self._is_lent = False
         self._last_picture: Statistics | None = None
         self._failure: BaseException | None = None
 
@@ -330,6 +331,10 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         self._tasks = tasks
         self._connection.start(tasks)
 
+    def _lend(self) -> None:
+        """Keep what is unread beyond the block, for those who did not enter it."""
+        self._is_lent = True
+
     async def _leave(self, *, drain: bool) -> None:
         """Close at the end of the block, and let the handlers of the close run, in time."""
         self._connection.finish(self._verdict.ours(1000, ""), drain=drain)
@@ -420,7 +425,11 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         """Give up the memory, when the block is left and all tasks are done."""
         self._tasks = None
         self._last_picture = self.statistics()
-        self._forget()
+        if self._is_lent:
+            self._connection.release()
+            self._dispatch.keep()
+        else:
+            self._forget()
 
     def _forget(self) -> None:
         self._connection.release()
