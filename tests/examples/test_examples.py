@@ -22,8 +22,8 @@ EXAMPLES = ROOT / "examples"
 JOURNEY = ROOT / "tests" / "data" / "audio" / "journey_question_24k.wav"
 STEREO = ROOT / "tests" / "data" / "audio" / "train_question_48k_stereo.wav"
 
-# Elsewhere: its test is that of the tutorial.
-NOT_HERE = {"first_conversation.py"}
+# Elsewhere: their tests are those of the tutorial, and of the application.
+NOT_HERE = {"first_conversation.py", "starlette_app.py"}
 KEY = "rsk_example"
 SLOW = re.compile(r"Executing <.*> took \d+\.\d+ seconds")
 
@@ -201,3 +201,19 @@ def test_over_nothing_shows_both_sides_of_a_turn(tmp_path: Path) -> None:
         "response.done",
     ]
     assert summary == "sess_1 False Hello."
+
+
+def test_with_a_session_is_a_test_that_passes_on_every_loop(tmp_path: Path) -> None:
+    path = EXAMPLES / "test_with_a_session.py"
+    command = [sys.executable, "-X", "dev", "-m", "pytest", "-W", "error", "-q", "-c", os.devnull]
+    done = subprocess.run(
+        [*command, f"--rootdir={tmp_path}", "-p", "no:cacheprovider", str(path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(meshrt.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout  # two tests, on asyncio and on Trio
