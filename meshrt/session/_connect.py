@@ -40,6 +40,9 @@ class Connecting(anyio.AsyncContextManagerMixin):
     closes politely after the body's end, without sending what is queued after an exception, and
     at once under cancellation. The body's exception comes out as it was raised.
 
+    The task that enters has to be the one that leaves. In another one leaving cuts the connection
+    and raises a ``LocalProtocolError``, with the body's exception as its context.
+
     Args:
         open_transport: Opens the transport; called once, when the block is entered, with the
             session's task group: a transport that needs a task of its own starts it there.
@@ -75,7 +78,8 @@ class Connecting(anyio.AsyncContextManagerMixin):
     def __await__(self) -> Generator[Any, None, NoReturn]:
         raise LocalProtocolError(
             "connect() is not awaited: a session lives in a block. Write "
-            "`async with client.realtime.connect(model=...) as session:`"
+            "`async with client.realtime.connect(model=...) as session:`, or, where no block can "
+            "be around it, `session = await client.realtime.connect_in(task_group, model=...)`"
         )
         yield
 

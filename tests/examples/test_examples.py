@@ -173,7 +173,14 @@ def test_bring_your_own_transport_needs_nothing_of_meshrt_that_does_io() -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["voice_agent.py", "trio_app.py", "asyncio_app.py", "bring_your_own_transport.py"]
+    "name",
+    [
+        "voice_agent.py",
+        "trio_app.py",
+        "asyncio_app.py",
+        "bring_your_own_transport.py",
+        "between_hooks.py",
+    ],
 )
 def test_a_wrong_key_ends_it_with_a_sentence_that_does_not_show_it(
     gateway: Gateway, tmp_path: Path, name: str
@@ -201,6 +208,13 @@ def test_over_nothing_shows_both_sides_of_a_turn(tmp_path: Path) -> None:
         "response.done",
     ]
     assert summary == "sess_1 False Hello."
+
+
+def test_between_hooks_opens_in_one_task_and_closes_in_another(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    printed = output("between_hooks.py", "--url", gateway.url, cwd=tmp_path)
+    assert printed == "It is open.\nIt was closed by the client.\n"
 
 
 def test_with_a_session_is_a_test_that_passes_on_every_loop(tmp_path: Path) -> None:
