@@ -21,8 +21,9 @@ async def connected(kind: str, endpoint: Endpoint) -> AsyncGenerator[Transport]:
     if kind == "meshrt":
         yield await connect_websocket(endpoint, subprotocols=())
         return
-    from meshrt.transports.trio_websocket import TrioWebSocketTransport
     from trio_websocket import open_websocket
+
+    from meshrt.transports.trio_websocket import TrioWebSocketTransport
 
     host, port, target = endpoint.host, endpoint.port, endpoint.target
     limit = 16 * 2**20

@@ -308,13 +308,11 @@ def test_what_is_no_transport_is_refused(transport: Any) -> None:
         realtime.connect(model="m", transport=transport)
 
 
-def test_on_asyncio_it_says_that_it_needs_trio() -> None:
-    async def enter() -> None:
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_on_asyncio_it_says_that_it_needs_trio() -> None:
+    with pytest.raises(ConfigurationError, match="runs on Trio alone"):
         async with connecting(1, transport="trio-websocket"):
             pytest.fail("the body may not begin")
-
-    with pytest.raises(ConfigurationError, match="runs on Trio alone"):
-        anyio.run(enter, backend="asyncio")
 
 
 async def test_a_transport_that_was_handed_over_is_closed_though_the_block_never_begins() -> None:
