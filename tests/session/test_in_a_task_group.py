@@ -112,7 +112,7 @@ async def test_a_refusal_comes_out_bare_and_the_group_goes_on(
 async def test_what_opening_raises_comes_out_as_it_is(
     create_group: Groups, raised: BaseException
 ) -> None:
-    async def fail() -> Transport:
+    async def fail(_tasks: object) -> Transport:
         await anyio.lowlevel.checkpoint()
         raise raised
 
