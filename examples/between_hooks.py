@@ -44,9 +44,11 @@ class Line:
 async def main(url: str | None) -> None:
     """Be a framework that runs each hook in a task of its own."""
     line = Line(MeshAPI(base_url=url))
-    await asyncio.create_task(line.on_startup())
+    starting = asyncio.create_task(line.on_startup())
+    await starting
     print("It is open." if line.session.closed is None else "It is not open.")
-    await asyncio.create_task(line.on_shutdown())
+    stopping = asyncio.create_task(line.on_shutdown())
+    await stopping
     print(f"It was closed by the {line.session.closed.initiator}.")
 
 

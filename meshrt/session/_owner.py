@@ -5,7 +5,6 @@ from typing import Any, Final, Protocol, TypeAlias, final
 
 import anyio
 import anyio.abc
-from anyio.lowlevel import checkpoint_if_cancelled
 
 from ..errors import ConfigurationError
 from ..transports import ConnectError
@@ -74,8 +73,6 @@ class _Owner:
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 2):
                 await self._done.wait()
             raise
-        if self._session is None and self._error is None:
-            await checkpoint_if_cancelled()  # we may have been, together with it
         return self._taken()
 
     def _start(self, task_group: object) -> None:

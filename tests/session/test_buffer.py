@@ -1,9 +1,11 @@
 """A buffer by itself: what no session does to it every day."""
 
+from typing import Any
+
 import anyio
 import pytest
 
-from meshrt.events import UnknownEvent
+from meshrt.events import ResponseOutputAudioDelta, UnknownEvent
 from meshrt.session import Closed, RealtimeMessage
 from meshrt.session._buffer import Buffer
 from meshrt.session._end import End, EndKind
@@ -11,6 +13,7 @@ from meshrt.session._end import End, EndKind
 pytestmark = pytest.mark.anyio
 
 MESSAGE = RealtimeMessage(UnknownEvent(type="x", data={"type": "x"}))
+AT: Any = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
 CLOSED = Closed(initiator="client", code=1000, reason="", last_byte_age=0)
 OURS = End(EndKind.OURS, CLOSED, "closed")
 LOST = End(EndKind.LOST, CLOSED, "lost")
@@ -63,3 +66,29 @@ async def test_the_budget_is_a_mark_and_one_message_is_always_admitted() -> None
     assert buffer.drop() == (2, 18)
     assert buffer.cost == 0
     buffer.close()
+
+
+async def test_what_is_kept_is_all_that_waits_and_nothing_that_was_dropped() -> None:
+    buffer = Buffer(100)
+    audio = RealtimeMessage(ResponseOutputAudioDelta(delta=b"\0\0", **AT))
+    for message in (audio, audio, MESSAGE, MESSAGE):
+        assert buffer.offer(message, 25)
+    assert buffer.drop_oldest_audio() == (1, 25)
+    buffer.end(LOST, discard=False)
+    buffer.keep()
+    assert [await buffer.receive() for _ in range(4)] == [audio, MESSAGE, MESSAGE, LOST]
+
+
+async def test_whoever_waits_hears_of_the_end_of_what_is_kept() -> None:
+    buffer = Buffer(100)
+    outcomes: list[RealtimeMessage | End] = []
+
+    async def read() -> None:
+        outcomes.append(await buffer.receive())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        buffer.end(LOST, discard=False)
+        buffer.keep()
+    assert outcomes == [LOST]

@@ -17,6 +17,7 @@ from support import (
     RawConnection,
     ScriptedServer,
     Way,
+    Wrapped,
     at_each,
     connecting,
     created,
@@ -63,7 +64,7 @@ async def test_a_session_is_used_by_any_task_and_closed_by_any(create_group: Gro
             session = await enter_in(group, server.connect())
             await session.send_audio(PCM)
             assert texts_of([await session.receive() for _ in range(2)]) == ["hello"]
-            async with anyio.create_task_group() as others:
+            async with anyio.create_task_group() as others:  # noqa: ASYNC112  another task is the point
                 others.start_soon(session.close)
         assert session.closed is not None
         assert session.closed.initiator == "client"
@@ -236,8 +237,17 @@ async def test_handlers_of_the_close_are_called(create_group: Groups) -> None:
 async def test_whoever_cancels_the_call_leaves_nothing_open(
     create_group: Groups, cancel: Canceller
 ) -> None:
+    async def call() -> None:
+        try:
+            await enter_in(group, server.connect())
+        finally:
+            aborts.append(transport.aborts)
+
+    aborts: list[int] = []
     async with ScriptedServer(greets=False) as server, create_group() as group:
-        assert await cancel(lambda: enter_in(group, server.connect()), 20)
+        server.client = transport = Wrapped(server.client)
+        assert await cancel(call, 20)
+        assert aborts[0] > 0  # before the call is over, and not some time later
         await server.ended.wait()
 
 
@@ -281,6 +291,7 @@ async def test_a_group_that_is_cancelled_while_it_opens_one_is_a_connect_error(
         await anyio.wait_all_tasks_blocked()
         scope.cancel()
         await called.wait()
+    assert called.is_set()  # a stray cancellation would have ended that block as well
 
 
 async def test_a_group_of_asyncios_that_is_cancelled_before_the_first_step(

@@ -42,7 +42,7 @@ async def left(connecting: Connecting, error: BaseException | None = None) -> Ba
     try:
         await connecting.__aexit__(None if error is None else type(error), error, None)
     except BaseException as raised:  # noqa: ASYNC103, BLE001  that is what is tested
-        return raised
+        return raised  # noqa: ASYNC104  the same
     pytest.fail("it was left, and nothing was said")
 
 
@@ -203,15 +203,20 @@ async def test_it_may_be_cancelled_at_any_moment(way: Way) -> None:
 async def test_a_generator_that_is_closed_in_another_task() -> None:
     async def fixture() -> AsyncGenerator[RealtimeSession]:  # what frameworks drive step by step
         async with connecting(server.port) as session:
-            yield session
+            yield session  # noqa: ASYNC119  it does not
 
     with raw_server(KIND) as server:
         generator = fixture()
         session = await asyncio.create_task(anext(generator))  # type: ignore[arg-type]
+        await session.receive()
+        receiving = asyncio.create_task(session.receive())
+        await anyio.wait_all_tasks_blocked()
         with pytest.raises(LocalProtocolError, match="connect_in"):
             await generator.aclose()
-        await anyio.wait_all_tasks_blocked()
         assert session.closed is not None
+        with pytest.raises(SessionClosed):
+            await receiving
+        await anyio.wait_all_tasks_blocked()
 
 
 async def test_trio_is_told_the_same_and_complains_of_the_task_that_entered(
