@@ -16,12 +16,12 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from meshrt.errors import LocalProtocolError, RemoteProtocolError
-from meshrt.transports import ConnectionLost, WebSocketTransport
+from meshrt.transports import ConnectionLost, Transport, WebSocketTransport
 
 pytestmark = pytest.mark.anyio
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
-RawPeer = tuple[WebSocketTransport, anyio.abc.SocketStream]
+RawPeer = tuple[Transport, anyio.abc.SocketStream]
 HUGE = "x" * 2**26  # more than the kernel buffers on a loopback
 
 
