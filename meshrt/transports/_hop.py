@@ -114,6 +114,8 @@ def why(error: BaseException) -> str:
     """Name a system error in a few words."""
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(dict.fromkeys(why(part) for part in error.exceptions))
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "TLS failed"  # its number is OpenSSL's, and none of the system's
     if isinstance(error, OSError) and error.errno:
         # asyncio puts addresses where the system's words belong; a resolver's numbers are its own.
         its_own = isinstance(error, gaierror) and error.strerror

@@ -16,7 +16,7 @@ import trustme
 from support import RawConnection, created, raw_server, text_frame, websockets_server
 from websockets.asyncio.server import ServerConnection
 
-from meshrt import ConnectError, ConnectionLost, MeshAPI, transports
+from meshrt import ConnectError, ConnectionLost, MeshAPI, ProxyError, transports
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
 
@@ -98,8 +98,10 @@ async def test_a_server_that_is_not_to_be_trusted_is_not(
     assert type(caught.value) is ConnectError
 
 
-async def open_session(base_url: str, trusting: ssl.SSLContext | None) -> None:
-    client = MeshAPI(base_url=base_url, token=KEY, ssl_context=trusting)
+async def open_session(
+    base_url: str, trusting: ssl.SSLContext | None, proxy: str | None = None
+) -> None:
+    client = MeshAPI(base_url=base_url, token=KEY, ssl_context=trusting, proxy=proxy)
     async with client.realtime.connect(model=MODEL, connect_timeout=5):
         pytest.fail("the body may not begin")
 
@@ -119,6 +121,33 @@ async def test_no_tls_to_a_port_that_speaks_it_says_so(authority: trustme.CA) ->
             ConnectError, match=r"(closed|broke) the connection|answer is not HTTP"
         ):
             await open_session(f"ws://localhost:{port}", None)
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["server", "proxy"])
+async def test_a_server_that_asks_for_a_certificate_of_ours_says_so(
+    authority: trustme.CA, trusting: ssl.SSLContext, *, proxied: bool
+) -> None:
+    demanding = serving(authority.issue_cert("localhost"))
+    authority.configure_trust(demanding)
+    demanding.verify_mode = ssl.CERT_REQUIRED
+
+    def demand(connection: RawConnection) -> None:
+        wrapped = demanding.wrap_socket(
+            connection._socket, server_side=True, do_handshake_on_connect=False
+        )
+        with suppress(ssl.SSLError):
+            wrapped.do_handshake()
+        # It is read on: closing what has something unread in it resets, which overtakes the alert.
+        connection._socket = socket.socket(fileno=wrapped.detach())
+        connection.be_patient(5)
+
+    with raw_server(demand) as server:
+        url = f"https://localhost:{server.port}"
+        way = ("https://mesh.example", trusting, url) if proxied else (url, trusting)
+        # TLS 1.3 lets the client think that all is well until it reads.
+        with pytest.raises(ConnectError, match="CERTIFICATE_REQUIRED") as caught:
+            await open_session(*way)
+    assert isinstance(caught.value, ProxyError) is proxied
 
 
 async def test_an_end_without_tls_farewell_is_a_loss_after_what_came(
