@@ -1,5 +1,6 @@
 """One question and its answer, on a stream that carries no frames yet."""
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -15,6 +16,8 @@ _MAX_LINE_BYTES: Final = 8 * 1024
 _LINE_END: Final = b"\r\n"
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _HTTP: Final = b"HTTP/1."
+# RFC 9110, 15.2: a client has to bear some before the final answer, and 101 is one of those.
+_INTERIM: Final = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9]{2}[ \r]")
 
 Blame = Callable[[str], ConnectError]
 """Make the error of what the other side did wrong, said in words that follow a colon."""
@@ -37,7 +40,7 @@ async def ask(stream: ByteStream, compose: Callable[[], bytes]) -> None:
 
 
 async def read_head(stream: ByteStream, blame: Blame) -> tuple[bytes, bytes]:
-    """Read an HTTP answer up to the blank line.
+    """Read an HTTP answer up to the blank line, past those that only announce it.
 
     Returns:
         The head with the blank line, and what came after it.
@@ -45,12 +48,16 @@ async def read_head(stream: ByteStream, blame: Blame) -> tuple[bytes, bytes]:
     Raises:
         ConnectError: It is not HTTP, too long, or cut off.
     """
-    data = b""
+    head, rest = await _read_one_head(stream, b"", blame)
+    while _INTERIM.match(head):
+        head, rest = await _read_one_head(stream, rest, blame)
+    return head, rest
+
+
+async def _read_one_head(  # noqa: ASYNC910  nothing is waited for that is here already
+    stream: ByteStream, data: bytes, blame: Blame
+) -> tuple[bytes, bytes]:
     while True:
-        try:
-            data += await stream.receive(MAX_HEAD_BYTES)
-        except anyio.EndOfStream:
-            raise blame(_hung_up(data)) from None
         head, blank, rest = data.partition(_END_OF_HEAD)
         if not _HTTP.startswith(head[: len(_HTTP)]):
             raise blame("its answer is not HTTP")
@@ -60,6 +67,10 @@ async def read_head(stream: ByteStream, blame: Blame) -> tuple[bytes, bytes]:
             if max(map(len, head.split(_LINE_END))) > _MAX_LINE_BYTES:
                 raise blame(f"among its headers is a line of more than {_MAX_LINE_BYTES} bytes")
             return head + blank, rest
+        try:
+            data += await stream.receive(MAX_HEAD_BYTES)
+        except anyio.EndOfStream:
+            raise blame(_hung_up(data)) from None
 
 
 async def read_exactly(stream: ByteStream, size: int, blame: Blame) -> bytes:

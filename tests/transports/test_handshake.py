@@ -42,10 +42,10 @@ def switching(request: bytes, *headers: str) -> bytes:
 
 
 class Server:
-    """Answer 101, remember the request, send the rest in the same write, stay."""
+    """Answer 101, remember the request, send what is before and after in the same write, stay."""
 
-    def __init__(self, *headers: str, rest: bytes = b"") -> None:
-        self.headers, self.rest, self.request = headers, rest, b""
+    def __init__(self, *headers: str, before: bytes = b"", rest: bytes = b"") -> None:
+        self.headers, self.before, self.rest, self.request = headers, before, rest, b""
         self.hung_up = anyio.Event()
 
     async def __call__(self, stream: anyio.abc.SocketStream) -> None:
@@ -53,7 +53,7 @@ class Server:
         async with stream:
             while b"\r\n\r\n" not in self.request:
                 self.request += await stream.receive()
-            await stream.send(switching(self.request, *self.headers) + self.rest)
+            await stream.send(self.before + switching(self.request, *self.headers) + self.rest)
             try:
                 await stream.receive()
             except (anyio.EndOfStream, anyio.BrokenResourceError):
@@ -140,6 +140,19 @@ async def test_frames_right_behind_the_answer_are_read(canned_server: Canned) ->
         transport = await connect_websocket(endpoint)
         assert await transport.receive() == ["hello", "hello"]
         await transport.abort()
+
+
+INTERIM = b"HTTP/1.1 100\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+
+
+async def test_an_answer_may_be_announced_by_others(canned_server: Canned) -> None:
+    server = Server(before=INTERIM, rest=Frame(Opcode.TEXT, b"hi").serialize(mask=False))
+    async with canned_server(server) as endpoint:
+        transport = await connect_websocket(endpoint)
+        assert await transport.receive() == ["hi"]
+        await transport.abort()
+    error = await rejected(canned_server, INTERIM + answer("401 Unauthorized", b""))
+    assert error.status == 401
 
 
 async def test_a_trickled_answer_is_an_answer(canned_server: Canned) -> None:

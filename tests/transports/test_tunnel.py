@@ -152,7 +152,12 @@ async def test_socks_may_say_where_it_connects_from_in_any_form(bound: bytes) ->
 
 
 @pytest.mark.parametrize(
-    "answer", [b"HTTP/1.0 200\r\n\r\n", b"HTTP/1.1 204 OK\r\nContent-Length: 5\r\n\r\n"]
+    "answer",
+    [
+        b"HTTP/1.0 200\r\n\r\n",
+        b"HTTP/1.1 204 OK\r\nContent-Length: 5\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    ],
 )
 async def test_any_2xx_is_a_tunnel_whatever_length_it_names(answer: bytes) -> None:
     with led(http_proxy(answer=answer), "http") as (endpoint, way, server, proxy):
@@ -189,7 +194,6 @@ BASIC = b'Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: BASIC realm="x"\r
         (b"503\r\n", "", 503, "could not reach the server"),
         (b"504 Late\r\n", "", 504, "in time"),
         (b"405 No\r\n", "", 405, "is it an HTTP proxy"),
-        (b"100 Continue\r\n", "", 100, "ask whoever"),
         (b"101 Switching\r\n", "", 101, "ask whoever"),
     ],
 )
@@ -210,6 +214,7 @@ async def test_a_refusal_is_a_proxy_error_with_its_status_and_advice(
     [
         (b"", "without an answer"),
         (b"HTTP/1.1 20", "in the middle"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "without an answer"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "not HTTP"),
         (b"\x05\xff", "not HTTP"),
         (b"HTTP/2 200\r\n\r\n", "not HTTP"),
