@@ -1,6 +1,7 @@
 """What meshrt logs: a sentence for people and, from the same values, fields for programs."""
 
 import logging
+import traceback
 from typing import Final, TypeAlias, final
 
 from ._printable import printable
@@ -35,7 +36,7 @@ class Journal:
         /,
         **fields: Field,
     ) -> None:
-        """Log a record, if somebody wants its level.
+        """Log a record, if somebody wants its level; what their handlers raise goes no further.
 
         Args:
             level: The level, as :mod:`logging` has them.
@@ -54,4 +55,9 @@ class Journal:
         extra = {f"meshrt_{name}": value for name, value in shown.items()}
         extra["meshrt_record"] = record
         arguments = (shown,) if shown else ()
-        self.logger.log(level, sentence, *arguments, extra=extra, exc_info=error, stacklevel=2)
+        try:
+            self.logger.log(level, sentence, *arguments, extra=extra, exc_info=error, stacklevel=2)
+        except Exception:  # noqa: BLE001  whatever it is, it is not ours
+            # We log in the middle of opening and ending a session, which nobody may cut short.
+            if logging.raiseExceptions:
+                traceback.print_exc()  # as logging.Handler.handleError() does

@@ -138,9 +138,9 @@ async def _connect(
             raise ConnectError(
                 f"{opening.place} broke the connection off during the handshake ({why(error)})",
             ) from None
+        phases.done("handshake")
+        note_opened(opening, agreed.protocol.subprotocol, phases)
         stack.pop_all()
-    phases.done("handshake")
-    note_opened(opening, agreed.protocol.subprotocol, phases)
     return agreed
 
 

@@ -25,6 +25,7 @@ from support import (
 
 from meshrt import (
     ConnectError,
+    ConnectionLost,
     HandshakeRejected,
     InternalError,
     MeshAPI,
@@ -389,3 +390,42 @@ def test_where_nobody_listens_a_record_is_not_made(monkeypatch: pytest.MonkeyPat
     journal.write(logging.DEBUG, "a.b", "%(x)s", x="y")
     with pytest.raises(AssertionError):
         journal.write(logging.INFO, "a.b", "%(x)s", x="y")
+
+
+class FailingHandler(logging.Handler):
+    """Fail at each record, and count them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.failed.add(record.meshrt_record)  # type: ignore[attr-defined]
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.usefixtures("no_leaks")
+async def test_a_handler_that_fails_at_each_record_disturbs_no_session(
+    *, is_told: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def greet_and_close(connection: RawConnection) -> None:
+        connection.greet()
+        connection.read()
+        connection.say_close(4000, "enough")
+        connection.read_all()
+
+    failing = FailingHandler()
+    monkeypatch.setattr(logging, "raiseExceptions", is_told)
+    monkeypatch.setattr(logging.getLogger("meshrt"), "handlers", [failing])
+    with raw_server(greet_and_close) as server:
+        with pytest.raises(ConnectionLost, match="4000"):
+            async with connect_to(f"http://127.0.0.1:{server.port}") as session:
+                await session.send({"type": "input_audio_buffer.clear"})
+                async for _ in session:
+                    pass
+        await server.settled()
+    assert failing.failed == {
+        "connection.opened", "session.greeted", "event.in", "event.out", "session.ended",
+    }  # fmt: skip
+    assert ("ZeroDivisionError" in capsys.readouterr().err) is is_told
