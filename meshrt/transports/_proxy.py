@@ -24,6 +24,10 @@ _VARIABLES: Final = ("wss", "https", "all")
 _LOOKS_BEYOND_THE_ENVIRONMENT: Final = ("darwin", "win32")
 
 _EXAMPLE: Final = "'http://proxy.example:3128'"
+_NO_SCHEME: Final = (
+    "the proxy's URL must begin with http://, https://, socks5:// or socks5h://, "
+    f"such as {_EXAMPLE}"
+)
 
 
 # No message repeats what it objects to: a proxy's URL holds a password.
@@ -31,10 +35,7 @@ _EXAMPLE: Final = "'http://proxy.example:3128'"
 
 def _check_scheme(_self: object, _field: object, scheme: str) -> None:
     if scheme not in _DEFAULT_PORT:
-        raise ConfigurationError(
-            "the proxy's URL must begin with http://, https://, socks5:// or socks5h://, "
-            f"such as {_EXAMPLE}",
-        )
+        raise ConfigurationError(_NO_SCHEME)
 
 
 def _check_host(_self: object, _field: object, host: str) -> None:
@@ -99,10 +100,12 @@ class Proxy:
             ConfigurationError: The URL can't be used; the message does not repeat it.
         """
         parts, port, credentials, problem = _split(url)
+        if problem is not None:
+            # Where a URL is none, a user or a password may stand where anything else belongs.
+            del url, parts, port
+            raise ConfigurationError(problem)
         scheme, host = parts.scheme, parts.hostname or ""
         del url, parts  # there is a password in them, and tracebacks show locals
-        if problem is not None:
-            raise ConfigurationError(problem)
         return cls(
             scheme=cast("Scheme", scheme),
             host=host,
@@ -187,7 +190,9 @@ def _credentials(parts: SplitResult) -> Secret | None:
 
 
 def _problem(url: str, parts: SplitResult) -> str | None:
-    if parts.scheme in _DEFAULT_PORT and (parts.path not in ("", "/") or "?" in url or "#" in url):
+    if parts.scheme not in _DEFAULT_PORT:
+        return _NO_SCHEME
+    if parts.path not in ("", "/") or "?" in url or "#" in url:
         return (
             "the proxy's URL ends with its host and port; in a user name or a password, "
             "percent-encode every sign that is neither a letter nor a digit"
