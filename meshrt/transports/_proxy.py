@@ -224,11 +224,12 @@ def _looked_up(endpoint: Endpoint) -> tuple[str, str | None]:
 
 
 def _is_listed(host: str, no_proxy: str) -> bool:
-    """Say whether an IP address is listed, by itself or by its network: urllib knows names."""
+    """Say what urllib can't: whether all are listed, or an IP address, or its network."""
+    entries = [entry.strip() for entry in no_proxy.split(",")]
     address = ip_of(host)
-    if address is None:
-        return False
-    networks = (_network(entry.strip().strip("[]")) for entry in no_proxy.split(","))
+    if "*" in entries or address is None:
+        return "*" in entries
+    networks = (_network(entry.strip("[]")) for entry in entries)
     return any(network is not None and address in network for network in networks)
 
 

@@ -181,6 +181,8 @@ def test_a_loopback_host_is_reached_without_the_environments_proxy(
         ("api.mesh.example:444", "api.mesh.example", False),
         ("api.mesh.example:8443", "api.mesh.example:8443", True),
         ("*", "api.mesh.example", True),
+        ("other.example, * ", "api.mesh.example", True),
+        ("*.mesh", "api.mesh.example", False),
         ("", "api.mesh.example", False),
         ("10.1.2.3", "10.1.2.3", True),
         ("10.0.0.0/8", "10.1.2.3", True),
