@@ -87,7 +87,7 @@ class MeshAPI:
 
     Raises:
         ConfigurationError: The URL, the key, the proxy or the provider can't be used, or the
-            extra is not installed. The message never repeats the key, nor the proxy.
+            extra ``otel`` is not installed. The message never repeats the key, nor the proxy.
     """
 
     _url = "no address"  # until it is checked: a traceback with locals shows us before
@@ -295,8 +295,9 @@ class Realtime:
             What ``async with`` opens. Awaiting it raises a ``LocalProtocolError`` that says so.
             Entering may raise, besides what follows: ``ConnectTimeout``, ``HandshakeRejected``
             (also a ``RealtimeError``), ``ProxyError``, or another ``ConnectError``;
-            ``RealtimeError`` where the server refuses ``session``; ``RemoteProtocolError``.
-            Cancelled while it is entered, it leaves nothing open.
+            ``RealtimeError`` where the server refuses ``session``; ``RemoteProtocolError``;
+            ``ConfigurationError`` where the proxy needs the extra ``socks`` and it is not
+            installed. Cancelled while it is entered, it leaves nothing open.
 
         Raises:
             ConfigurationError: The model's id or an option can't be used; trio-websocket is not

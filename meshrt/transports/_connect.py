@@ -72,7 +72,8 @@ async def connect_websocket(
         The transport; close it with ``aclose()`` and always with ``abort()``.
 
     Raises:
-        ConfigurationError: An argument can't be used; nothing was opened.
+        ConfigurationError: An argument can't be used, or the proxy needs the extra ``socks``;
+            nothing was opened.
         HandshakeRejected: The server answered with a status other than 101.
         ProxyError: The proxy could not be reached, or let us through to no server.
         ConnectError: No name, no connection, no TLS, or no WebSocket at the other end.
