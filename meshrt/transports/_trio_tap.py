@@ -4,8 +4,7 @@ trio-websocket parses what comes and frames what goes; when bytes are written is
 writer to say. So frames wait here for it, those of trio-websocket's own reader among them.
 """
 
-from collections.abc import Callable
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 import anyio
 import trio
@@ -13,6 +12,9 @@ from anyio.abc import ByteStream
 from websockets.frames import Opcode
 
 from ._control import ControlFrames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _READ_BYTES: Final = 64 * 1024
 _OPCODE_BITS: Final = 0x0F  # RFC 6455, 5.2: the low half of the first byte
@@ -29,6 +31,9 @@ class Tap(trio.abc.Stream):
         stream: Where the bytes come from and go to.
 
     Attributes:
+        heard: Called when bytes came.
+        due: Called when a control frame begins to wait. Set, it lets frames wait; ``None`` passes
+            them on.
         control: The control frames that wait to be written.
         has_read: Whether trio-websocket has come here for bytes; a read that it began before it
             had a tap passes by.
@@ -40,9 +45,9 @@ class Tap(trio.abc.Stream):
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
-        self._heard: Callable[[], None] = _nobody
-        self._due: Callable[[], None] | None = None
         self._messages: list[bytes] = []
+        self.heard: Callable[[], None] = _nobody
+        self.due: Callable[[], None] | None = None
         self.control = ControlFrames()
         self.has_read = False
         self.has_closed = False
@@ -50,15 +55,6 @@ class Tap(trio.abc.Stream):
         self.gone = trio.Event()
         self._writing = trio.Lock()  # passing on may not be done yet when a transport takes over
         self.lost: BaseException | None = None
-
-    def take_over(self, *, heard: Callable[[], None], due: Callable[[], None]) -> None:
-        """Let frames wait from now on.
-
-        Args:
-            heard: Called when bytes came.
-            due: Called when a control frame begins to wait.
-        """
-        self._heard, self._due = heard, due
 
     def take_messages(self) -> bytes:
         """Hand out the frames of the messages that wait."""
@@ -92,14 +88,14 @@ class Tap(trio.abc.Stream):
         except (anyio.ClosedResourceError, anyio.BrokenResourceError, OSError) as error:
             self.lost = error.with_traceback(None)
             raise trio.BrokenResourceError from None
-        self._heard()
+        self.heard()
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:  # noqa: ASYNC910, ASYNC911  to give way in the middle would reorder; trio-websocket's lock has
         """Let a frame of trio-websocket's wait for the transport's writer."""
         if self.gone.is_set():
             raise trio.ClosedResourceError
-        if self._due is None:
+        if self.due is None:
             await self._pass_on(bytes(data))
             return
         frame = bytes(data)
@@ -110,7 +106,7 @@ class Tap(trio.abc.Stream):
         self.has_closed = self.has_closed or opcode == Opcode.CLOSE
         if not self.is_shut:
             self.control.add([frame])
-            self._due()
+            self.due()
 
     async def wait_send_all_might_not_block(self) -> None:
         """Give way: there is always room."""
@@ -118,7 +114,7 @@ class Tap(trio.abc.Stream):
 
     async def aclose(self) -> None:
         """Close the stream, unless a transport has taken over and has yet to write its goodbye."""
-        if self._due is None:
+        if self.due is None:
             await self._stream.aclose()
         else:
             await trio.lowlevel.checkpoint()

@@ -88,6 +88,7 @@ class TrioWebSocketTransport:
         self._is_answered = False  # the peer's CLOSE, by trio-websocket, which has read it
         self._torn = False
         self._aborted = False
+        self._tap.heard = self._note_bytes
 
     async def receive(self) -> list[str | bytes]:
         """Return the next message, alone in a list.
@@ -194,7 +195,7 @@ class TrioWebSocketTransport:
         if self._is_taken_over:
             return
         self._is_taken_over = True
-        self._tap.take_over(heard=self._note_bytes, due=self._call_writer)
+        self._tap.due = self._call_writer
         self._is_deaf = not self._tap.has_read
         if self._is_deaf:
             # A read is under way that passes the tap by; this brings something that ends it.

@@ -138,6 +138,82 @@ async def test_what_lay_unread_is_lost_behind_a_message_that_is_too_large(peer: 
         await transport.receive()
 
 
+# What it keeps although trio-websocket would not.
+
+
+async def test_a_goodbye_is_written_though_its_reader_is_done(peer: Peer) -> None:
+    transport, raw = peer
+    await raw.send(wire(Opcode.CLOSE, Close(1001, "going").serialize()))
+    await raw.send_eof()
+    with pytest.raises(anyio.EndOfStream):
+        await transport.receive()
+    await anyio.wait_all_tasks_blocked()
+    await transport.send([])
+    assert (await raw.receive())[0] & 0x0F == Opcode.CLOSE
+
+
+async def test_nothing_follows_our_close_though_trio_websocket_answers_theirs(peer: Peer) -> None:
+    transport, raw = peer
+    await transport.aclose()
+    await raw.send(PING + wire(Opcode.CLOSE, Close(1001, "going").serialize()))
+    with pytest.raises(anyio.EndOfStream):
+        await transport.receive()
+    assert not transport.outgoing()
+
+
+async def test_a_close_is_answered_once(peer: Peer) -> None:
+    transport, raw = peer
+    await transport.send([])
+    await raw.send(TEXT + wire(Opcode.CLOSE, Close(1001, "going").serialize()))
+    await anyio.wait_all_tasks_blocked()
+    await transport.send([])
+    await transport.aclose(1011, "is too late")
+    await transport.abort()
+    answer = await raw.receive()
+    assert len(answer) == len(Frame(Opcode.CLOSE, b"..going").serialize(mask=True))
+    with pytest.raises(anyio.EndOfStream):
+        await raw.receive()
+
+
+async def test_a_server_that_speaks_before_the_first_use_is_heard(peer: Peer) -> None:
+    transport, raw = peer
+    before = transport.last_byte_at = float("-inf")
+    await raw.send(TEXT)
+    await anyio.wait_all_tasks_blocked()
+    assert transport.last_byte_at > before
+
+
+async def test_a_send_that_is_cancelled_before_it_began_breaks_nothing(peer: Peer) -> None:
+    transport, raw = peer
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await transport.send(["not sent"])
+    await transport.send(["sent"])
+    assert len(await raw.receive()) == len(Frame(Opcode.TEXT, b"sent").serialize(mask=True))
+
+
+async def test_a_frame_that_is_passed_on_is_finished_before_ours(peer: Peer) -> None:
+    transport, raw = peer
+    pings = wire(Opcode.PING, bytes(125)) * 80_000  # the answers fill all that the system buffers
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(raw.send, pings)
+        await anyio.wait_all_tasks_blocked()
+        transport.ping()
+        tasks.start_soon(transport.send, [])
+        await anyio.wait_all_tasks_blocked()
+        received = 0
+        while received < 1_000_000:
+            received += len(await raw.receive())
+        tasks.cancel_scope.cancel()
+
+
+async def test_what_is_cut_takes_no_frame(peer: Peer) -> None:
+    transport, _ = peer
+    await transport.abort()
+    with pytest.raises(trio.ClosedResourceError):
+        await transport._tap.send_all(TEXT)
+
+
 # Connections that somebody else opened.
 
 
@@ -147,6 +223,7 @@ async def listening(on_trio: None) -> AsyncIterator[trio_websocket.WebSocketServ
 
     async def serve(request: trio_websocket.WebSocketRequest) -> None:
         connection = await request.accept()
+        server.connections = [connection]
         try:
             for number in range(5):
                 await connection.send_message(str(number))
@@ -204,7 +281,7 @@ async def test_the_first_byte_after_the_takeover_counts_though_it_passed_by(
             tasks.start_soon(transport.receive)
             await anyio.wait_all_tasks_blocked()
             assert transport.outgoing()  # a ping, of which nobody asked
-            await transport.send(["hello"])
+            await listening.connections[0].send_message("more")
         assert transport.last_byte_at > before
         await transport.abort()
 
