@@ -13,7 +13,7 @@ from reliability.tools import Tally, Watch, peer, unheard, until
 from .left import Baseline, Memory
 
 _PAUSE_S = 0.1  # between two events of one session
-_WARM_UP = 1  # waves, after which nothing more should be kept
+_SHORT_S = 1  # a session of the warm-up
 _SAMPLES = 40  # of a long session
 _WARM_SAMPLES = _SAMPLES // 10
 
@@ -22,20 +22,19 @@ async def many(setting: Setting) -> Found:
     """Hold waves of sessions, and look at what is left after each."""
     sizes, tally, memory = setting.sizes, Tally(), Memory()
     with unheard(tally), peer("answers") as server:
-        await _hold(server.port, 0, tally)
+        for _ in range(sizes["warm_up"]):
+            await _wave(server.port, sizes["at_once"], _SHORT_S, tally)
         baseline = Baseline()
+        memory.sample()
         for _ in range(sizes["waves"]):
-            async with anyio.create_task_group() as tasks:
-                for _ in range(sizes["at_once"]):
-                    tasks.start_soon(_hold, server.port, sizes["seconds"], tally)
+            await _wave(server.port, sizes["at_once"], sizes["seconds"], tally)
             memory.sample()
         left = baseline.left()
-    since = (sizes["waves"] - 1 - _WARM_UP) * sizes["at_once"]
     total = sizes["waves"] * sizes["at_once"]
     return {
         "order": (len(tally.wrong), f"{tally.remark()}, {total:,} sessions"),
-        "session": (max(memory.growth(_WARM_UP), 0) / since / 1000, f"over {since:,}"),
-        "drift": memory.drift(_WARM_UP),
+        "session": (max(memory.growth(0), 0) / total / 1000, ""),
+        "drift": memory.drift(0),
         "left": left,
     }
 
@@ -57,6 +56,12 @@ async def long(setting: Setting) -> Found:
         "drift": memory.drift(_WARM_SAMPLES),
         "left": left,
     }
+
+
+async def _wave(port: int, at_once: int, seconds: float, tally: Tally) -> None:
+    async with anyio.create_task_group() as tasks:
+        for _ in range(at_once):
+            tasks.start_soon(_hold, port, seconds, tally)
 
 
 async def _hold(port: int, seconds: float, tally: Tally) -> None:
