@@ -40,7 +40,7 @@ napoleon_use_ivar = True
 nitpicky = True
 OTHERS = (
     *("anyio", "array", "attr", "attrs", "collections", "contextlib", "enum", "msgspec"),
-    *("os", "pathlib", "ssl", "trio", "typing", "websockets"),
+    *("os", "pathlib", "ssl", "trio", "trio_websocket", "typing", "websockets"),
 )
 nitpick_ignore_regex = [
     (r"py:.*", rf"({'|'.join(OTHERS)})(\..*)?"),
