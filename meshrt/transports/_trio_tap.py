@@ -95,16 +95,14 @@ class Tap(trio.abc.Stream):
         """Let a frame of trio-websocket's wait for the transport's writer."""
         if self.gone.is_set():
             raise trio.ClosedResourceError
-        if self.due is None:
-            await self._pass_on(bytes(data))
-            return
         frame = bytes(data)
         opcode = frame[0] & _OPCODE_BITS
-        if not opcode & _CONTROL_BIT:
-            self._messages.append(frame)
-            return
         self.has_closed = self.has_closed or opcode == Opcode.CLOSE
-        if not self.is_shut:
+        if self.due is None:
+            await self._pass_on(frame)
+        elif not opcode & _CONTROL_BIT:
+            self._messages.append(frame)
+        elif not self.is_shut:
             self.control.add([frame])
             self.due()
 

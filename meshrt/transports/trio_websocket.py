@@ -196,6 +196,7 @@ class TrioWebSocketTransport:
             return
         self._is_taken_over = True
         self._tap.due = self._call_writer
+        self._is_answered = self._tap.has_closed
         self._is_deaf = not self._tap.has_read
         if self._is_deaf:
             # A read is under way that passes the tap by; this brings something that ends it.

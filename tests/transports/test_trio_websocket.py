@@ -161,6 +161,18 @@ async def test_nothing_follows_our_close_though_trio_websocket_answers_theirs(pe
     assert not transport.outgoing()
 
 
+async def test_a_close_that_came_before_the_first_use_is_one_and_was_answered(peer: Peer) -> None:
+    transport, raw = peer
+    await raw.send(wire(Opcode.CLOSE, b""))
+    await anyio.wait_all_tasks_blocked()
+    with pytest.raises(anyio.EndOfStream):
+        await transport.receive()
+    assert transport.close_code == 1005
+    await transport.aclose()
+    await transport.abort()
+    assert len(await raw.receive()) == len(Frame(Opcode.CLOSE, b"").serialize(mask=True))
+
+
 async def test_a_close_is_answered_once(peer: Peer) -> None:
     transport, raw = peer
     await transport.send([])
