@@ -137,7 +137,7 @@ class Commands:
             LocalProtocolError: Besides what all commands raise: somebody called :meth:`cancel`
                 while it waited for its turn, and it was not asked for.
         """
-        self._check_open()
+        await self._ensure_open()
         event_id = self._protocol.make_id()
         event = self._protocol.respond(params, event_id=event_id)
         prepared = None if event is None else self._protocol.prepare(event)
@@ -155,7 +155,7 @@ class Commands:
         Args:
             response_id: The response; ``None`` for all that run in the conversation.
         """
-        self._check_open()
+        await self._ensure_open()
         # All of them, before anything is awaited: silence is wanted from a cancelled scope too.
         asked = [self._cancel_now(event) for event in self._protocol.cancel(response_id)]
         for failed in self._protocol.failed():
@@ -187,7 +187,7 @@ class Commands:
         return prepared.event_id, answer
 
     async def _ask(self, event: Event, *kinds: type[_E]) -> _E:
-        self._check_open()
+        await self._ensure_open()
         prepared = self._protocol.prepare(event)
         answer = self._answers.expect(prepared.event_id)
         return await self._answered(prepared.event_id, answer, prepared, *kinds)
@@ -216,7 +216,7 @@ class Commands:
     async def _hand_over(self, prepared: Prepared) -> Receipt:
         raise NotImplementedError
 
-    def _check_open(self) -> None:
+    async def _ensure_open(self) -> None:
         raise NotImplementedError
 
 

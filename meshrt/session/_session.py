@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self, final
 
 import anyio
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from .._public import NoPublicConstructor
 from ..errors import ConfigurationError, RemoteProtocolError
@@ -148,7 +148,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
             ConnectionLost: The server or the network had ended it.
             Exception: What else had ended it, as :meth:`receive` says.
         """
-        self._check_open()
+        await self._ensure_open()
         return await self._hand_over(self._protocol.prepare(event, strict=strict))
 
     def send_nowait(self, event: AnyEvent | Mapping[str, Any], *, strict: bool = True) -> Receipt:
@@ -175,7 +175,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
             Exception: What else ended it first, as :meth:`receive` says.
         """
         if not await self._outbox.flush():
-            self._check_open()
+            await self._ensure_open()
 
     async def send_audio(self, audio: bytes | bytearray | memoryview) -> None:  # noqa: ASYNC910  a chunk or a checkpoint
         """Append audio to the server's input buffer.
@@ -195,7 +195,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
             ConnectionLost: The server or the network had ended it.
             Exception: What else had ended it, as :meth:`receive` says.
         """
-        self._check_open()
+        await self._ensure_open()
         chunks = _split(audio)
         for chunk in chunks[-1:]:
             self._protocol.prepare_audio(chunk)  # if any is refused then the last, and all with it
@@ -363,6 +363,12 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
 
     def _check_open(self) -> None:
         self._connection.check_open()
+
+    async def _ensure_open(self) -> None:
+        """Raise the end, if there is one; but first a cancellation, which may be why there is."""
+        if self._connection.end is not None:
+            await checkpoint_if_cancelled()
+        self._check_open()
 
     def _is_active(self) -> bool:
         """Tell whether silence would be noticed: in a turn, and while we talk."""

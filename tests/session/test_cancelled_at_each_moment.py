@@ -68,16 +68,16 @@ async def test_a_session_that_is_cancelled_anywhere_leaves_nothing(
         check(await at_each(way, scene), way, at_least=6)
 
 
-@pytest.mark.parametrize("script", [KIND, DEAF_TO_CLOSE])
 async def test_a_task_and_a_scope_that_are_cancelled_at_once_are_both_cancelled(
-    anyio_backend_name: str, script: RawScript
+    anyio_backend_name: str,
 ) -> None:
     if anyio_backend_name != "asyncio":
         pytest.skip("only asyncio has both")
-    with raw_server(script) as server:
+    with raw_server(KIND) as server:
 
         async def live() -> None:
-            async with connecting(server.port, close_timeout=0.01) as live:
+            # Not so short that it ends at that moment too: AnyIO loses one of three.
+            async with connecting(server.port, close_timeout=5) as live:
                 await live.receive()
                 await live.send_audio(PCM)
 

@@ -3,6 +3,8 @@
 
 import gc
 import logging
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import anyio
@@ -21,7 +23,13 @@ from support import (
 )
 
 from meshrt.errors import InternalError, LocalProtocolError, RealtimeError, SlowConsumerError
-from meshrt.session import Connecting, Liveness, RealtimeMessage, SessionOptions
+from meshrt.session import (
+    Connecting,
+    Liveness,
+    RealtimeMessage,
+    RealtimeSession,
+    SessionOptions,
+)
 from meshrt.transports import ConnectionLost, SessionClosed, SessionExpired, Transport
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_leaks")]
@@ -320,3 +328,36 @@ async def test_an_error_in_the_middle_of_a_listener_is_no_end() -> None:
         with pytest.raises(RealtimeError):
             while True:
                 await session.receive()
+
+
+def _sends(session: RealtimeSession) -> Iterator[Callable[[], Awaitable[object]]]:
+    yield partial(session.send, {"type": "response.create"})
+    yield partial(session.send_audio, b"\0\0")
+    yield session.flush
+    yield session.respond
+    yield session.cancel
+    yield session.clear
+
+
+@pytest.mark.parametrize("number", range(6))
+async def test_whoever_is_cancelled_with_the_session_sees_the_cancellation_and_no_end(
+    number: int,
+) -> None:
+    async def use() -> None:
+        with scope:
+            async with server.connect() as session:
+                use_it = list(_sends(session))[number]
+                ready.set()
+                await go.wait()
+                await use_it()
+
+    # Who runs first, the session's tasks or the body, is a matter of chance on Trio.
+    for _ in range(10):
+        scope, ready, go = anyio.CancelScope(), anyio.Event(), anyio.Event()
+        async with ScriptedServer() as server, anyio.create_task_group() as tasks:
+            tasks.start_soon(use)
+            await ready.wait()
+            await anyio.wait_all_tasks_blocked()
+            go.set()
+            scope.cancel()
+        assert scope.cancelled_caught
