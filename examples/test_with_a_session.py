@@ -49,4 +49,5 @@ async def test_a_question_is_answered(session: RealtimeSession) -> None:
 
 async def test_each_test_has_a_session_of_its_own(session: RealtimeSession) -> None:
     assert not session.conversation.items
-    assert session.closed is None
+    await session.close()
+    assert session.closed is not None
