@@ -44,10 +44,10 @@ SOAK = (
             Figure("session", "The same: memory that each has left behind", 2, "KB"),
             *_MEMORY,
         ),
-        # The allocator takes some two thousand sessions until it has what it needs.
-        usual={"warm_up": 25, "waves": 10, "at_once": 100, "seconds": 60},
+        # The allocator takes a while until it has all that it will ever need.
+        usual={"warm_up": 15, "waves": 10, "at_once": 100, "seconds": 60},
         quick={"warm_up": 2, "waves": 6, "at_once": 20, "seconds": 1},
-        full={"warm_up": 25, "waves": 100, "at_once": 100, "seconds": 60},
+        full={"warm_up": 15, "waves": 100, "at_once": 100, "seconds": 60},
         waits=True,
         timeout_s=12 * 3600,
     ),

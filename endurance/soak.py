@@ -1,5 +1,6 @@
 """Many sessions, and a long one: what they leave behind, and whether all came, in order."""
 
+import base64
 from contextlib import suppress
 
 import anyio
@@ -8,12 +9,13 @@ from support import connecting, texts_of
 from meshrt import MeshError
 from meshrt.session import RealtimeMessage, RealtimeSession
 from reliability.promises import Found, Setting
-from reliability.tools import Tally, Watch, peer, unheard, until
+from reliability.tools import Tally, peer, unheard, until
 
 from .left import Baseline, Memory
 
 _PAUSE_S = 0.1  # between two events of one session
-_SHORT_S = 1  # a session of the warm-up
+_AUDIO = base64.b64encode(bytes(960)).decode()  # 20 ms
+_HASTE = 10  # the sessions of the warm-up say as much, in a tenth of the time
 _SAMPLES = 40  # of a long session
 _WARM_SAMPLES = _SAMPLES // 10
 
@@ -23,7 +25,7 @@ async def many(setting: Setting) -> Found:
     sizes, tally, memory = setting.sizes, Tally(), Memory()
     with unheard(tally), peer("answers") as server:
         for _ in range(sizes["warm_up"]):
-            await _wave(server.port, sizes["at_once"], _SHORT_S, tally)
+            await _wave(server.port, sizes["at_once"], sizes["seconds"], tally, haste=_HASTE)
         baseline = Baseline()
         memory.sample()
         for _ in range(sizes["waves"]):
@@ -58,19 +60,21 @@ async def long(setting: Setting) -> Found:
     }
 
 
-async def _wave(port: int, at_once: int, seconds: float, tally: Tally) -> None:
+async def _wave(
+    port: int, at_once: int, seconds: float, tally: Tally, *, haste: float = 1
+) -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(at_once):
-            tasks.start_soon(_hold, port, seconds, tally)
+            tasks.start_soon(_hold, port, seconds, tally, haste)
 
 
-async def _hold(port: int, seconds: float, tally: Tally) -> None:
+async def _hold(port: int, seconds: float, tally: Tally, haste: float = 1) -> None:
     """Say a number every now and then; each is answered by the same number."""
     try:
         async with connecting(port) as session, anyio.create_task_group() as tasks:
             heard = _Heard(session)
             tasks.start_soon(heard.read)
-            said = await _say_numbers(session, seconds)
+            said = await _say_numbers(session, seconds / _PAUSE_S, _PAUSE_S / haste)
             with suppress(TimeoutError):
                 await until(lambda: heard.count >= said)
             tasks.cancel_scope.cancel("all is said")
@@ -81,12 +85,14 @@ async def _hold(port: int, seconds: float, tally: Tally) -> None:
     tally.expect(heard.count == said and not heard.wrong, f"{heard.count} of {said}{heard.wrong}")
 
 
-async def _say_numbers(session: RealtimeSession, seconds: float) -> int:
-    watch, said = Watch(), 0
-    while watch.s < seconds:
-        await session.send({"type": "input_audio_buffer.clear", "event_id": str(said)})
+async def _say_numbers(session: RealtimeSession, count: float, pause_s: float) -> int:
+    said = 0
+    while said < max(count, 1):
+        await session.send(
+            {"type": "input_audio_buffer.append", "audio": _AUDIO, "event_id": str(said)}
+        )
         said += 1
-        await anyio.sleep(_PAUSE_S)
+        await anyio.sleep(pause_s)
     return said
 
 
