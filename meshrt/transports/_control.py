@@ -25,6 +25,11 @@ class ControlFrames:
         self._pongs: deque[bytes] = deque(maxlen=MAX_PONGS)
         self._others: dict[int, bytes] = {}
 
+    @property
+    def has_close(self) -> bool:
+        """Whether a CLOSE waits."""
+        return Opcode.CLOSE in self._others
+
     def add(self, frames: Iterable[bytes]) -> None:
         """Take frames as the codec serialised them, one each; skip its marks for EOF."""
         for frame in filter(None, frames):

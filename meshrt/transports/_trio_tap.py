@@ -56,10 +56,18 @@ class Tap(trio.abc.Stream):
         self._writing = trio.Lock()  # passing on may not be done yet when a transport takes over
         self.lost: BaseException | None = None
 
-    def take_messages(self) -> bytes:
-        """Hand out the frames of the messages that wait."""
+    def take(self) -> bytes:
+        """Hand out what waits, in the order in which it is to be written."""
         messages, self._messages = self._messages, []
-        return b"".join(messages)
+        # A CLOSE that fell due while the messages were framed is the last word (RFC 6455, 5.5.1).
+        is_last = self.control.has_close
+        control = self.control.take()
+        frames = [*messages, control] if is_last else [control, *messages]
+        return b"".join(filter(None, frames))  # one alone is not copied
+
+    def drop_messages(self) -> None:
+        """Forget the messages that wait."""
+        self._messages.clear()
 
     async def write(self, data: bytes) -> None:
         """Write to the stream; only the transport does.

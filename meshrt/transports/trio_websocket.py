@@ -271,7 +271,7 @@ class TrioWebSocketTransport:
 
     async def _refuse(self) -> NoReturn:
         await self._flush()
-        if self._close_sent and self._fault is None:
+        if self._aborted or (self._close_sent and self._fault is None):
             raise anyio.ClosedResourceError
         if self._fault is not None:
             raise ConnectionLost(f"nothing was sent, since {self._fault.message}")
@@ -281,10 +281,13 @@ class TrioWebSocketTransport:
         try:
             await self._connection.send_message(message)
         except ConnectionClosed:  # while the frames before this one were made
-            raise self._loss() from None
+            self._tap.drop_messages()
+        else:
+            return
+        await self._refuse()
 
     async def _flush(self) -> None:
-        data = self._tap.control.take() + self._tap.take_messages()
+        data = self._tap.take()
         self._is_answered = self._tap.has_closed
         if not data:
             self._torn = False

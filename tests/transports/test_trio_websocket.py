@@ -3,7 +3,7 @@
 import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import anyio.abc
 import pytest
 import trio
 import trio_websocket
-from support import RawConnection, forward_proxy, http_proxy, raw_server
+from support import RawConnection, forward_proxy, http_proxy, parse_frames, raw_server
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Close, Frame, Opcode
 
@@ -185,6 +185,65 @@ async def test_a_close_is_answered_once(peer: Peer) -> None:
     assert len(answer) == len(Frame(Opcode.CLOSE, b"..going").serialize(mask=True))
     with pytest.raises(anyio.EndOfStream):
         await raw.receive()
+
+
+@asynccontextmanager
+async def being_framed(
+    transport: TrioWebSocketTransport, batch: list[str]
+) -> AsyncIterator[list[Exception]]:
+    """Hold up a send at trio-websocket's lock, and give what it raises after the block."""
+    raised: list[Exception] = []
+
+    async def send() -> None:
+        try:
+            await transport.send(batch)
+        except Exception as error:  # noqa: BLE001  that is what is asked
+            raised.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        async with transport._connection._stream_lock:
+            tasks.start_soon(send)
+            await anyio.wait_all_tasks_blocked()
+            yield raised
+
+
+async def test_our_close_is_the_last_word_though_it_falls_due_while_a_message_is_framed(
+    peer: Peer,
+) -> None:
+    transport, raw = peer
+    async with being_framed(transport, ["before"]):
+        await raw.send(wire(Opcode.TEXT, b"\xff"))  # not UTF-8
+        with pytest.raises(RemoteProtocolError):
+            await transport.receive()
+    await transport.abort()
+    heard = parse_frames(await raw.receive())
+    assert heard.messages == ("before",)
+    assert heard.close is not None
+    assert heard.close[0] == 1007
+
+
+async def test_a_close_that_comes_while_a_batch_is_framed_is_answered_and_nothing_is_sent(
+    peer: Peer,
+) -> None:
+    transport, raw = peer
+    async with being_framed(transport, ["first", "second"]) as raised:
+        await raw.send(wire(Opcode.CLOSE, Close(1001, "going").serialize()))
+        await anyio.wait_all_tasks_blocked()
+    (error,) = raised
+    assert isinstance(error, ConnectionLost)
+    assert error.code == 1001
+    await transport.send([])  # which a torn stream would refuse
+    await transport.abort()
+    heard = parse_frames(await raw.receive())
+    assert not heard.messages
+    assert heard.close == (1001, "going")
+
+
+async def test_an_abort_while_a_message_is_framed_is_told_as_one(peer: Peer) -> None:
+    transport, _ = peer
+    async with being_framed(transport, ["late"]) as raised:
+        await transport.abort()
+    assert [type(error) for error in raised] == [anyio.ClosedResourceError]
 
 
 async def test_a_server_that_speaks_before_the_first_use_is_heard(peer: Peer) -> None:
