@@ -12,11 +12,13 @@ from anyio.abc import ByteStream
 from websockets.frames import Opcode
 
 from ._control import ControlFrames
+from ._frames import SLICE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_READ_BYTES: Final = 64 * 1024
+# As much as is parsed in one step of the loop: of frames that hold nothing, 8192.
+_READ_BYTES: Final = SLICE_BYTES
 _OPCODE_BITS: Final = 0x0F  # RFC 6455, 5.2: the low half of the first byte
 _CONTROL_BIT: Final = 0x08  # RFC 6455, 5.5: set in the opcodes of control frames
 

@@ -26,6 +26,7 @@ from meshrt.transports import (
     Transport,
     connect_websocket,
 )
+from meshrt.transports._frames import SLICE_BYTES
 from meshrt.transports._handshake import Agreed
 from meshrt.transports._refusal import MAX_BODY_BYTES
 from meshrt.transports._trio_live import live
@@ -244,6 +245,22 @@ async def test_an_abort_while_a_message_is_framed_is_told_as_one(peer: Peer) -> 
     async with being_framed(transport, ["late"]) as raised:
         await transport.abort()
     assert [type(error) for error in raised] == [anyio.ClosedResourceError]
+
+
+async def test_what_is_parsed_in_one_step_of_the_loop_is_bounded(peer: Peer) -> None:
+    transport, raw = peer
+    sizes: list[int] = []
+    parse = transport._connection._wsproto.receive_data
+
+    def receive_data(data: bytes | None) -> None:
+        sizes.append(len(data or b""))
+        parse(data)
+
+    transport._connection._wsproto.receive_data = receive_data
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(raw.send, wire(Opcode.PONG, b"") * 100_000 + TEXT)
+        assert await transport.receive() == ["text"]
+    assert max(sizes) <= SLICE_BYTES
 
 
 async def test_a_server_that_speaks_before_the_first_use_is_heard(peer: Peer) -> None:
