@@ -198,7 +198,7 @@ class TrioWebSocketTransport:
         self._tap.due = self._call_writer
         self._is_answered = self._tap.has_closed
         self._is_deaf = not self._tap.has_read
-        if self._is_deaf:
+        if self._is_deaf and self._is_open():
             # A read is under way that passes the tap by; this brings something that ends it.
             self._queue(Opcode.PING, b"")
 
@@ -332,6 +332,8 @@ def _tap_of(connection: WebSocketConnection) -> Tap:
     if isinstance(stream, Tap):
         return stream
     tap = Tap(TrioStream(stream))
+    # A CLOSE of the peer's that came before was answered on the stream below.
+    tap.has_closed = connection.closed is not None
     connection._stream = tap
     return tap
 

@@ -374,6 +374,29 @@ async def test_the_first_byte_after_the_takeover_counts_though_it_passed_by(
         await transport.abort()
 
 
+@pytest.mark.parametrize(("payload", "code"), [(b"", 1005), (Close(1002, "x").serialize(), 1002)])
+async def test_a_close_that_came_before_there_was_a_transport_is_one_too(
+    payload: bytes, code: int
+) -> None:
+    def close_at_once(connection: RawConnection) -> None:
+        connection.shake_hands(subprotocol=None)
+        connection.write(wire(Opcode.CLOSE, payload))
+
+    with raw_server(close_at_once) as server:
+        opening = trio_websocket.open_websocket("127.0.0.1", server.port, "/", use_ssl=False)
+        async with opening as connection:
+            with pytest.raises(trio_websocket.ConnectionClosed):
+                await connection.get_message()
+            transport = TrioWebSocketTransport(connection)
+            with pytest.raises(anyio.EndOfStream):
+                await transport.receive()
+            assert transport.close_code == code
+            await transport.aclose()
+            await transport.abort()
+        heard = await (await server.connection()).heard()
+    assert heard.close is not None
+
+
 async def test_two_transports_over_one_connection_share_what_stands_in_its_stream(
     listening: Any,
 ) -> None:
