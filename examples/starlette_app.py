@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketState
 
 from meshrt import MeshAPI, RealtimeSession
 from meshrt.events import InputText, ResponseOutputTextDone, ResponseParams, UserMessage
@@ -32,6 +32,9 @@ async def talk(websocket: WebSocket) -> None:
         async for message in session:
             if message.audio:
                 await websocket.send_bytes(message.audio)
+        tasks.cancel_scope.cancel("the session has ended")
+    if websocket.client_state is WebSocketState.CONNECTED:
+        await websocket.close()
 
 
 async def hear(websocket: WebSocket, session: RealtimeSession, talking: anyio.CancelScope) -> None:

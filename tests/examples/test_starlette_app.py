@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from anyio.from_thread import start_blocking_portal
 from starlette.testclient import TestClient
-from support import complaints
+from support import RawConnection, complaints, raw_server
 
 from meshrt.audio import chunks, read_wav
 from meshrt.gateway import EchoVoice, serve
@@ -62,6 +62,24 @@ def test_a_browser_speaks_and_hears(browser: TestClient) -> None:
 def test_a_browser_that_goes_at_once_is_no_error(browser: TestClient) -> None:
     with browser.websocket_connect("/talk"):
         pass
+
+
+def test_a_session_that_the_server_ends_is_the_end_for_its_browser(
+    example: ModuleType, anyio_backend: tuple[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greet_and_go(connection: RawConnection) -> None:
+        connection.greet()
+        connection.say_close()
+        connection.read_all()
+
+    name, options = anyio_backend
+    with raw_server(greet_and_go) as server:
+        monkeypatch.setenv("MESH_BASE_URL", f"http://127.0.0.1:{server.port}")
+        with (
+            TestClient(example.app, backend=name, backend_options=options) as client,  # type: ignore[arg-type]
+            client.websocket_connect("/talk") as websocket,
+        ):
+            assert websocket.receive()["type"] == "websocket.close"
 
 
 def test_two_browsers_have_a_session_each(browser: TestClient) -> None:
