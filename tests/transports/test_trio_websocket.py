@@ -109,6 +109,16 @@ async def test_a_flood_of_pings_is_borne_and_fills_no_memory(peer: Peer) -> None
     assert transport.outgoing() < 3_000
 
 
+async def test_empty_fragments_are_kept_until_their_message_ends(peer: Peer) -> None:
+    transport, raw = peer
+    await raw.send(wire(Opcode.TEXT, b"te", fin=False) + wire(Opcode.CONT, b"", fin=False) * 5_000)
+    await anyio.wait_all_tasks_blocked()
+    assert len(transport._connection._message_parts) == 5_001
+    await raw.send(wire(Opcode.CONT, b"xt"))
+    assert await transport.receive() == ["text"]
+    assert transport._connection._message_parts == []
+
+
 async def test_the_limit_of_a_text_counts_characters(
     tcp_pair: tuple[anyio.abc.SocketStream, anyio.abc.SocketStream], client_codec: Any
 ) -> None:
