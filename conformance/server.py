@@ -10,21 +10,25 @@ import anyio.to_thread
 from anyio.abc import SocketAttribute, SocketStream
 
 from benchmarks.loops import run
-from meshrt.gateway._handshake import accept
+from meshrt.gateway import Limits
+from meshrt.gateway._handshake import upgrade
+from meshrt.gateway._http import read_request
 
 from .echo import Echo
 from .memory import peak_bytes
+
+LIMITS = Limits()
 
 
 async def echo_client(stream: SocketStream) -> None:
     """Answer a client as the gateway does, and send back what it says."""
     async with stream:
         try:
-            upgrade = await accept(stream)
+            upgraded = await upgrade(stream, await read_request(stream, LIMITS), LIMITS)
         except (anyio.EndOfStream, anyio.BrokenResourceError):
             return
-        if upgrade is not None:
-            await Echo(upgrade.transport).run()
+        if upgraded is not None:
+            await Echo(upgraded.transport).run()
 
 
 async def serve() -> None:

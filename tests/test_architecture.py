@@ -53,6 +53,7 @@ OUTSIDE_OF_LAYER = {
 OUTSIDE_OF_MODULE = {
     "meshrt.session._span": {"opentelemetry"},
     "meshrt.session._tracing": {"opentelemetry"},
+    "meshrt.gateway._tls": {"trustme"},
     "meshrt.testing": {"pytest"},
     "meshrt.transports._socks": {"socksio"},
     # The adapter is three nouns: what a session sees, what stands in the stream, the task.
@@ -66,7 +67,7 @@ IMPURE = {
     "socket", "ssl", "subprocess", "threading", "time", "uuid",
 }  # fmt: skip
 PURE_UP_TO_LAYER = 2
-LAZY = {"httpx", "opentelemetry"}
+LAZY = {"httpx", "opentelemetry", "trustme"}
 WEBSOCKETS_WITH_IO = {"asyncio", "legacy", "sync", "trio"}
 
 # Who may go into another room by a side door, and why what is there is not for everybody.

@@ -54,7 +54,7 @@ def _run_serve(arguments: dict[str, Any]) -> int:
     with _interrupt.Interrupt():
         from ._serve import ServeOptions, run_server
 
-    return run_server(ServeOptions(**arguments))
+    return run_server(ServeOptions.of(arguments))
 
 
 def _run_demo(arguments: dict[str, Any]) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Final, NoReturn, final
 
 from .._version import __version__
 from ..errors import ConfigurationError
+from ._door_arguments import add_doors, add_limits
 from ._outcome import say
 
 _BACKENDS: Final = ("trio", "asyncio")
@@ -78,11 +79,17 @@ def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="run the local gateway",
         description="Run the local gateway until Ctrl-C, for programs that are being built.",
     )
-    serve.add_argument("--host", default="127.0.0.1", help="a loopback host (%(default)s)")
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="a loopback host, or with --key any other (default: %(default)s)",
+    )
     serve.add_argument(
         "--port", type=_port, default=8765, help="0 for any that is free (default: %(default)s)"
     )
     serve.add_argument("--key", help="the one API key to accept (default: any, or none)")
+    add_doors(serve)
+    add_limits(serve)
     _add_backend(serve)
 
 

@@ -1,15 +1,19 @@
 """``meshrt serve``: the local gateway, for as long as somebody needs it."""
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 
 import anyio
 import attrs
 
 from ..errors import ConfigurationError
-from ..gateway import Gateway, serve
+from ..gateway import Gateway, Limits, serve
 from ._loop import backend_of, run
 from ._outcome import say
+
+_LIMITS = frozenset(field.name for field in attrs.fields(Limits))
 
 
 @attrs.frozen(kw_only=True)
@@ -17,23 +21,35 @@ class ServeOptions:
     """What ``meshrt serve`` was asked to do.
 
     Attributes:
-        host: The loopback address to listen on.
+        host: The address to listen on.
         port: The TCP port; 0 for any that is free.
         key: The only API key to accept, or ``None`` for any and none.
         backend: The event loop, or ``None`` for the default.
+        limits: Those of :class:`~meshrt.gateway.Limits` that were given.
+        options: What else :func:`~meshrt.gateway.serve` is given.
     """
 
     host: str
     port: int
     key: str | None = attrs.field(repr=False)
     backend: str | None
+    limits: Mapping[str, Any] = attrs.field(factory=dict)
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> "ServeOptions":
+        """Sort the arguments of a command line."""
+        given = dict(arguments)
+        own = {name: given.pop(name) for name in ("host", "port", "key", "backend")}
+        limits = {name: given.pop(name) for name in list(given) if name in _LIMITS}
+        return cls(**own, limits=limits, options=given)
 
 
 def run_server(options: ServeOptions) -> int:
     """Run the gateway until Ctrl-C.
 
     Raises:
-        ConfigurationError: The host, the port or the key can't be used.
+        ConfigurationError: The host, the port, the key or another option can't be used.
         KeyboardInterrupt: Somebody pressed Ctrl-C.
     """
     return run(partial(_serve, options), backend=backend_of(options.backend))
@@ -48,7 +64,13 @@ async def _serve(options: ServeOptions) -> int:
 
 
 async def _opened(house: AsyncExitStack, options: ServeOptions) -> Gateway:
-    gateway = serve(host=options.host, port=options.port, key=options.key)
+    gateway = serve(
+        host=options.host,
+        port=options.port,
+        key=options.key,
+        limits=Limits(**options.limits),
+        **options.options,
+    )
     try:
         return await house.enter_async_context(gateway)
     except OSError as error:
@@ -61,11 +83,17 @@ async def _opened(house: AsyncExitStack, options: ServeOptions) -> Gateway:
 
 def _say_how(gateway: Gateway, *, needs_key: bool) -> None:
     """Print the address, first, for scripts that wait for it, and what to do with it."""
-    variable, argument = (" MESH_API_KEY=...", ', token="..."') if needs_key else ("", "")
+    is_secure = gateway.ca_file is not None  # over TLS a client sends a key, whatever it is
+    variable, argument = "", ""
+    if needs_key or is_secure:
+        variable, argument = " MESH_API_KEY=...", ', token="..."'
+    if is_secure:
+        variable += f" SSL_CERT_FILE={gateway.ca_file}"
     say(
         f"listening on {gateway.url}",
         f"  MESH_BASE_URL={gateway.url}{variable}",
         f'  MeshAPI(base_url="{gateway.url}"{argument})',
         f" {variable} meshrt demo --url {gateway.url}",
+        *([f"  NODE_EXTRA_CA_CERTS={gateway.ca_file}"] if is_secure else []),
         "Ctrl-C ends it.",
     )

@@ -5,7 +5,11 @@ Importing it needs the extra ``gateway``; without it, a ``ConfigurationError`` t
 """
 
 from .._public import publish
-from ._server import MODELS as MODELS, Gateway as Gateway, serve as serve
+from ._catalogue import MODELS as MODELS
+from ._farewells import CloseCodes as CloseCodes
+from ._house import Dialect as Dialect
+from ._limits import Limits as Limits
+from ._server import Gateway as Gateway, serve as serve
 from ._speaking import (
     EchoVoice as EchoVoice,
     EspeakVoice as EspeakVoice,
@@ -22,6 +26,8 @@ from ._thinking import (
 
 __all__ = (
     "MODELS",
+    "CloseCodes",
+    "Dialect",
     "EchoVoice",
     "EspeakVoice",
     "Gateway",
@@ -29,6 +35,7 @@ __all__ = (
     "HeardAudio",
     "HeardText",
     "HonestModel",
+    "Limits",
     "Model",
     "Voice",
     "default_voice",

@@ -30,6 +30,22 @@ def note_refused(status: int, code: str | None) -> None:
     )
 
 
+def note_forbidden(what: str, value: str) -> None:
+    """Log that a request came from where none may: from a strange page, or under a strange name.
+
+    Args:
+        what: ``"origin"`` or ``"host"``.
+        value: What the request says of it.
+    """
+    _journal.write(
+        logging.INFO,
+        "gateway.forbidden",
+        "a client was refused: its %(header)s is %(value)s, which is not on the list",
+        header=what,
+        value=value,
+    )
+
+
 def note_closed(session_id: str, code: int | None, reason: str) -> None:
     """Log that a client's session is over; the code is that of its CLOSE, if it sent one."""
     _journal.write(

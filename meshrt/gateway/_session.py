@@ -30,11 +30,13 @@ from ..events import (
     InputAudioBufferCommitted,
     ResponseCancel,
     ResponseCreate,
+    ResponseDone,
     ResponseParams,
     SessionCreated,
     SessionUpdate,
     SessionUpdated,
     UnknownEvent,
+    Usage,
     UserMessage,
 )
 from ..protocol import AnyEvent, RealtimeProtocol
@@ -44,6 +46,7 @@ from ..transports import ConnectionLost, Transport
 from ._config import check_update, new_config, updated
 from ._conversation import Conversation, KnownItem
 from ._ear import Ear
+from ._farewells import Farewell
 from ._heard import without_audio
 from ._ids import new_event_id, new_id
 from ._journal import note_accepted, note_bug, note_closed, note_violation
@@ -74,6 +77,7 @@ class GatewaySession:
         model_name: The model that the client asked for.
         model: What thinks up the answers.
         voice: What speaks them.
+        charge: Is told what each response used, and says how the session ends if it may not go on.
     """
 
     def __init__(
@@ -84,12 +88,14 @@ class GatewaySession:
         model_name: str,
         model: Model,
         voice: Voice,
+        charge: Callable[[Usage], Farewell | None] = lambda _: None,
     ) -> None:
         self._transport = transport
         self._tasks = tasks
         self._protocol = RealtimeProtocol("server", make_id=new_event_id)
         self._outbox = Outbox()
         self._goodbye = (1000, "")
+        self._charge = charge
         self._life = anyio.CancelScope()
         self._written = anyio.Event()
         self._conversation = Conversation()
@@ -132,6 +138,13 @@ class GatewaySession:
         self._outbox.discard()
         note_closed(self._config["id"], self._transport.close_code, self._transport.close_reason)
 
+    def end(self, farewell: Farewell) -> None:
+        """Tell the client why its session is over, and close it."""
+        self._put(self._protocol.send(Error(error=farewell.details, request_id=new_id("req"))))
+        self._goodbye = (farewell.close_code, farewell.close_reason)
+        self._outbox.close(drain=True)
+        self._life.cancel(farewell.close_reason)
+
     async def _read(self) -> None:  # noqa: ASYNC910  it received
         try:
             while True:
@@ -152,9 +165,7 @@ class GatewaySession:
         details = ErrorDetails(
             type="server_error", code="internal_error", message=_FAILED, param=None, event_id=None
         )
-        self._emit(Error(error=details, request_id=new_id("req")))
-        self._goodbye = (1011, "internal_error")
-        self._life.cancel("the session failed")
+        self.end(Farewell(details=details, close_code=1011, close_reason="internal_error"))
 
     async def _write(self) -> None:  # noqa: ASYNC910  a task of its own
         try:
@@ -187,6 +198,10 @@ class GatewaySession:
 
     def _emit(self, event: Event) -> None:
         self._put(self._protocol.send(event, strict=False))
+        if isinstance(event, ResponseDone):
+            farewell = self._charge(event.response.usage or Usage())
+            if farewell is not None:
+                self.end(farewell)
 
     def _put(self, text: str) -> None:
         if not self._outbox.closed:

@@ -1,6 +1,6 @@
 """The server's side of a WebSocket handshake, for a server that has read the request itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -26,6 +26,7 @@ async def accept_websocket(
     received: bytes = b"",
     subprotocols: Sequence[str] = ("openai-realtime", "realtime"),
     max_message_bytes: int = MAX_INBOUND_BYTES,
+    response_headers: Mapping[str, str] | None = None,
 ) -> WebSocketTransport | None:
     """Answer a request to upgrade: with 101 and a transport, or with a 4xx and ``None``.
 
@@ -42,6 +43,7 @@ async def accept_websocket(
         received: What was read after the request.
         subprotocols: Those that we have.
         max_message_bytes: The largest message to accept, in bytes.
+        response_headers: What our answer says besides, whatever it is.
 
     Raises:
         anyio.BrokenResourceError: The client has gone.
@@ -51,6 +53,7 @@ async def accept_websocket(
         logger=SILENT_LOGGER,
     )
     response = handshake.accept(Request(target, _upgrade_headers(headers, subprotocols)))
+    response.headers.update(response_headers or {})
     handshake.send_response(response)
     await stream.send(b"".join(handshake.data_to_send()))
     if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:

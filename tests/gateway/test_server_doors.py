@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from meshrt.errors import ConfigurationError
-from meshrt.gateway import MODELS, EchoVoice, _handshake, _server, serve
+from meshrt.gateway import MODELS, EchoVoice, Limits, _http, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +102,7 @@ async def test_the_key_is_in_no_log_and_no_answer(
 
 
 def test_a_request_does_not_show_the_key() -> None:
-    call = _handshake._Call(
+    call = _http.Request(
         method="GET",
         target=f"{TARGET}&api_key={TOKEN}",
         headers=[("authorization", f"Bearer {TOKEN}")],
@@ -157,29 +157,37 @@ async def test_a_model_that_is_not_there_is_told_those_that_are(
 
 
 UPGRADE = (
-    b"Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 )
 REQUESTS = {
-    "get": (b"GET /v1/realtime?model=x HTTP/1.1\r\nHost: x\r\n\r\n", 426, "upgrade_required"),
+    "get": (
+        b"GET /v1/realtime?model=x HTTP/1.1\r\nHost: localhost\r\n\r\n", 426, "upgrade_required",
+    ),
     "post": (
-        b"POST /v1/realtime HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST /v1/realtime HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}",
         426,
         "upgrade_required",
     ),
     "post_with_an_upgrade": (
         b"POST /v1/realtime HTTP/1.1\r\n" + UPGRADE + b"\r\n", 426, "upgrade_required",
     ),
-    "other_path": (b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n", 404, "not_found"),
+    "other_path": (b"GET /v1/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "not_found"),
     "other_path_with_an_upgrade": (b"GET / HTTP/1.1\r\n" + UPGRADE + b"\r\n", 404, "not_found"),
-    "no_url": (b"GET //[ HTTP/1.1\r\nHost: x\r\n\r\n", 400, "bad_request"),
+    "no_path": (
+        b"GET http://localhost/v1/realtime HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        400,
+        "bad_request",
+    ),
     "tls": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "bad_request"),
     "words": (b"hello, is anybody there?\r\n\r\n", 400, "bad_request"),
     "no_host": (b"GET /v1/realtime HTTP/1.1\r\n\r\n", 400, "bad_request"),
     "long_header": (
-        b"GET /v1/realtime HTTP/1.1\r\nHost: x\r\nCookie: " + b"a" * 20_000, 431, "bad_request",
+        b"GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nCookie: " + b"a" * 20_000,
+        431,
+        "bad_request",
     ),
-    "long_target": (b"GET /" + b"a" * 20_000, 431, "bad_request"),
+    "long_target": (b"GET /" + b"a" * 20_000, 414, "bad_request"),
 }  # fmt: skip
 
 
@@ -222,12 +230,10 @@ async def test_a_client_that_hangs_up_in_its_request_is_let_go(
             assert (await wire.hear())["type"] == "session.created"
 
 
-async def test_a_request_that_takes_too_long_is_cut_off_alone(
-    ask: Ask, dial: Dial, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with serve(voice=EchoVoice()) as gateway, dial(gateway) as wire:
-        monkeypatch.setattr(_server, "_HANDSHAKE_SECONDS", 0.01)
-        assert await ask(gateway, b"GET /v1/realtime HTTP/1.1\r\nHost: x\r\n") == b""
+async def test_a_request_that_takes_too_long_is_cut_off_alone(ask: Ask, dial: Dial) -> None:
+    limits = Limits(header_seconds=0.5)
+    async with serve(voice=EchoVoice(), limits=limits) as gateway, dial(gateway) as wire:
+        assert await ask(gateway, b"GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\n") == b""
         assert (await wire.hear())["type"] == "session.created"
 
 
@@ -258,7 +264,7 @@ async def test_a_key_that_can_be_none_is_refused_and_not_shown(key: Any) -> None
     assert not key or str(key) not in str(caught.value)
     frames, traceback = [], caught.value.__traceback__
     while traceback is not None:
-        if traceback.tb_frame.f_code.co_name == "_secret":
+        if traceback.tb_frame.f_code.co_name == "secret_of":
             frames.append(repr(traceback.tb_frame.f_locals))
         traceback = traceback.tb_next
     assert len(frames) == 1
