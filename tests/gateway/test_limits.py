@@ -220,12 +220,12 @@ async def test_a_silent_session_is_closed_as_documented(dial: Dial, codes: Any, 
     "anyio_backend", [("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})]
 )
 async def test_any_byte_is_life_and_silence_is_counted_from_the_last() -> None:
-    class Ended(Exception):
+    class EndedError(Exception):
         pass
 
     class Session:
         def end(self, farewell: Farewell) -> None:
-            raise Ended(farewell.details.message)
+            raise EndedError(farewell.details.message)
 
     class Transport:
         last_byte_at = anyio.current_time()
@@ -240,7 +240,7 @@ async def test_any_byte_is_life_and_silence_is_counted_from_the_last() -> None:
             Transport.last_byte_at = anyio.current_time()
 
     began = anyio.current_time()
-    with pytest.RaisesGroup(pytest.RaisesExc(Ended, match="Nothing came for 60 seconds")):
+    with pytest.RaisesGroup(pytest.RaisesExc(EndedError, match="Nothing came for 60 seconds")):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ping)
             watched: Any = (House(), Session(), Transport())

@@ -269,3 +269,43 @@ async def test_a_key_that_can_be_none_is_refused_and_not_shown(key: Any) -> None
         traceback = traceback.tb_next
     assert len(frames) == 1
     assert not key or repr(key) not in frames[0]
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "error_code", "recorded"),
+    [
+        (TARGET, {"api-key": "rsk_wrong"}, "invalid_api_key", 3000),
+        (f"/v1/realtime?api_key={TOKEN}", {}, "missing_model", 4000),
+        (f"/v1/realtime?model=gpt-9&api_key={TOKEN}", {}, "model_not_found", 4000),
+        (
+            f"{TARGET}&api_key={TOKEN}",
+            {"OpenAI-Beta": "realtime=v1"},
+            "beta_api_shape_disabled",
+            4000,
+        ),
+    ],
+)
+@pytest.mark.parametrize("codes", ["recorded", "documented"])
+async def test_a_refusal_has_the_close_code_of_whoever_is_played(
+    dial: Dial, *, codes: Any, target: str, headers: Any, error_code: str, recorded: int
+) -> None:
+    async with serve(key=TOKEN, voice=EchoVoice(), close_codes=codes) as gateway:
+        async with dial(gateway, target, headers) as wire:
+            error, code, reason = await refusal(wire)
+
+    assert error["code"] == error_code
+    assert code == (recorded if codes == "recorded" else 1008)
+    assert reason.startswith("invalid_request_error." if codes == "recorded" else error_code)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"close_codes": "openai"}, "close_codes is 'recorded' or 'documented': not 'openai'"),
+        ({"dialect": "BETA"}, "dialect is 'ga' or 'beta': not 'BETA'"),
+    ],
+)
+async def test_a_word_that_is_none_is_one_sentence(options: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        async with serve(voice=EchoVoice(), **options):
+            pytest.fail("it was opened")
