@@ -168,3 +168,39 @@ async def test_what_the_gateway_refuses_is_its_error(async_client: Any) -> None:
             await session.receive()
 
     assert (caught.value.code, caught.value.param) == ("unknown_parameter", "session.voice")
+
+
+def test_the_catalogue(client: Any) -> None:
+    models = client.models.list()
+    assert MODEL in [model.id for model in models]
+    assert all(model.supports_realtime for model in models)
+    assert all(model.realtime_session_max_tokens for model in models)
+    assert client.models.list(free=True) == []
+    one = client.models.get(MODEL)
+    assert one == next(model for model in models if model.id == MODEL)
+    assert float(one.pricing.cached_audio_input_usd_per_1m) < float(
+        one.pricing.audio_input_usd_per_1m
+    )
+
+
+async def test_the_catalogue_on_asyncio(async_client: Any) -> None:
+    assert (await async_client.models.get(MODEL)).id == MODEL
+
+
+def test_a_model_that_is_not_there_is_its_error(client: Any) -> None:
+    with pytest.raises(meshapi.MeshAPIError, match="There is no such model") as caught:
+        client.models.get("openai/gpt-9")
+
+    assert (caught.value.status, caught.value.error_code) == (404, "model_not_found")
+    assert caught.value.request_id.startswith("req_")
+
+
+def test_a_wrong_key_for_the_catalogue_is_its_error(
+    serve_in_thread: Callable[..., Gateway],
+) -> None:
+    gateway = serve_in_thread(key=RIGHT)
+    with meshapi.MeshAPI(base_url=gateway.url, token=WRONG) as client:
+        with pytest.raises(meshapi.MeshAPIError) as caught:
+            client.models.list()
+
+    assert (caught.value.status, caught.value.error_code) == (401, "invalid_api_key")
