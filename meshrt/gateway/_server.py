@@ -139,7 +139,7 @@ async def _running(
     house: House, host: str, port: int, tls: LocalTLS | None
 ) -> AsyncGenerator[Gateway]:
     async with AsyncExitStack() as stack:
-        ca_file = None if tls is None else await stack.enter_async_context(tls.file())
+        ca_file = None if tls is None else stack.enter_context(tls.file())
         wrap: Wrap = plain if tls is None else tls.wrapped
         listening = _listening(host, port, partial(visit, house, wrap))
         taken = await stack.enter_async_context(listening)

@@ -6,9 +6,10 @@ is written down, for clients that take a path; its key is gone with the gateway.
 """
 
 import ssl
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, final
 
 import anyio
@@ -45,13 +46,16 @@ class LocalTLS:
         self.authority = authority.cert_pem.bytes()
         self.client = ssl.create_default_context(cadata=self.authority.decode("ascii"))
 
-    @asynccontextmanager
-    async def file(self) -> AsyncGenerator[Path]:
-        """Keep the authority's certificate in a file for as long as the block lasts."""
-        async with anyio.TemporaryDirectory(prefix="meshrt-") as folder:
-            path = anyio.Path(folder) / "ca.pem"
-            await path.write_bytes(self.authority)
-            yield Path(str(path))
+    @contextmanager
+    def file(self) -> Iterator[Path]:
+        """Keep the authority's certificate in a file for as long as the block lasts.
+
+        Not in a thread: it is a kilobyte, and has to go under cancellation too.
+        """
+        with TemporaryDirectory(prefix="meshrt-") as folder:
+            path = Path(folder) / "ca.pem"
+            path.write_bytes(self.authority)
+            yield path
 
     @asynccontextmanager
     async def wrapped(self, stream: ByteStream) -> AsyncGenerator[ByteStream]:

@@ -1,13 +1,17 @@
 """What the command line is understood as."""
 
+import inspect
 from pathlib import Path
 
+import attrs
 import pytest
 
 from meshrt.cli import _arguments, _outcome
 from meshrt.cli._demo import DemoOptions
 from meshrt.cli._serve import ServeOptions
 from meshrt.errors import ConfigurationError, LocalProtocolError, MeshError
+from meshrt.gateway import Limits, serve
+from meshrt.gateway._limits import CONNECTIONS_PER_ADDRESS
 from meshrt.transports import ConnectionLost, HandshakeRejected
 
 
@@ -34,6 +38,68 @@ def test_a_gateway_needs_no_arguments_and_hides_its_key() -> None:
     options = ServeOptions(**{**arguments, "key": "rsk_secret"})
     assert (options.host, options.port, options.backend) == ("127.0.0.1", 8765, None)
     assert "rsk_secret" not in repr(options)
+
+
+def test_what_is_not_said_of_a_gateway_is_left_to_it() -> None:
+    arguments = _arguments.parse(["serve"])
+    arguments.pop("command")
+    options = ServeOptions.of(arguments)
+
+    assert (options.limits, options.options) == ({}, {})
+
+
+def test_every_option_of_a_gateway_can_be_said() -> None:
+    said = """
+        serve --host ::1 --port 1 --key rsk_secret --backend trio --tls --dialect beta
+        --close-codes documented --balance 25.00 --origin http://a --origin http://b
+        --allow-host c --max-connections 1 --max-connections-per-address 2
+        --max-sessions-per-owner 3 --max-session-tokens 4 --max-message-bytes 5
+        --max-header-lines 6 --max-line-bytes 7 --header-timeout 8 --idle-timeout 0.5
+    """
+    arguments = _arguments.parse(said.split())
+    arguments.pop("command")
+    options = ServeOptions.of(arguments)
+
+    own = {"host", "port", "key", "limits", *options.options}
+    assert own <= set(inspect.signature(serve).parameters)
+    assert options.options == {
+        "tls": True,
+        "dialect": "beta",
+        "close_codes": "documented",
+        "balance": "25.00",
+        "origins": ["http://a", "http://b"],
+        "hosts": ["c"],
+    }
+    assert Limits(**options.limits) == Limits(
+        connections=1,
+        connections_per_address=2,
+        sessions_per_owner=3,
+        session_tokens=4,
+        message_bytes=5,
+        headers=6,
+        line_bytes=7,
+        header_seconds=8,
+        idle_seconds=0.5,
+    )
+
+
+def test_a_gateway_may_wait_for_ever() -> None:
+    arguments = _arguments.parse(["serve", "--idle-timeout", "0"])
+
+    assert arguments["idle_seconds"] is None
+
+
+def test_the_help_knows_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        _arguments.parse(["serve", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+
+    for field in attrs.fields(Limits):
+        default = "no limit" if field.default is None else f"{field.default:g}"
+        assert f"default: {default}" in told or field.name == "message_bytes", field.name
+    assert f"default: {Limits().message_bytes}" in told
+    assert f"default: {CONNECTIONS_PER_ADDRESS}, and no limit on loopback" in told
+    assert f"default: {inspect.signature(serve).parameters['balance'].default}" in told
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "1.5", "²", ""])

@@ -81,3 +81,48 @@ def test_the_version_is_told(run: Run) -> None:
     done = run("--version")
 
     assert (done.returncode, done.stdout) == (0, f"meshrt {meshrt.__version__}\n")
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_a_demo_talks_to_it_over_tls(run: Run, start: Start, backend: str) -> None:
+    process = start("serve", "--port", "0", "--tls", "--backend", backend)
+    url = url_of(process)
+    assert process.stdout is not None
+    told = [process.stdout.readline() for _ in range(4)]
+    path = told[3].strip().removeprefix("NODE_EXTRA_CA_CERTS=")
+
+    trusted = run(
+        "demo", "--json", "--text", "hi", "--url", url, MESH_API_KEY="any", SSL_CERT_FILE=path
+    )
+    strange = run("demo", "--json", "--text", "hi", "--url", url, MESH_API_KEY="any")
+
+    assert url.startswith("https://127.0.0.1:")
+    assert f"SSL_CERT_FILE={path}" in told[0]
+    assert (trusted.returncode, trusted.stderr) == (0, "")
+    assert strange.returncode == 2
+    assert "certificate" in strange.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--host", "0.0.0.0"], "others reach it, so give it a key"),  # noqa: S104  refused
+        (["--origin", "http://app.example/"], "an origin is"),
+        (["--allow-host", "http://app.example"], "a host is"),
+        (["--balance", "much"], "balance is an amount"),
+        (["--dialect", "alpha"], "--dialect"),
+        (["--close-codes", "mine"], "--close-codes"),
+        (["--max-connections", "0"], "a whole number above 0, not '0'"),
+        (["--max-line-bytes", "many"], "a whole number above 0, not 'many'"),
+        (["--idle-timeout", "long"], "a number of seconds, not 'long'"),
+        (["--header-timeout", "-1"], "header_seconds is a time above 0"),
+    ],
+)
+def test_an_option_that_can_t_be_is_one_sentence(
+    run: Run, arguments: list[str], words: str
+) -> None:
+    done = run("serve", "--port", "0", *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr

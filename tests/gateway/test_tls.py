@@ -2,13 +2,15 @@
 
 import ssl
 import sys
+import tempfile
+from pathlib import Path
 
 import anyio
 import anyio.abc
-import httpx
+import httpx  # noqa: ASYNC127  a counterpart, as meshapi has it
 import pytest
 from anyio.streams.tls import TLSStream
-from support import nothing_left
+from support import WAYS, CancelAt, at_each, has_way, nothing_left
 
 from meshrt import ConnectError, MeshAPI
 from meshrt.errors import ConfigurationError
@@ -52,6 +54,26 @@ async def test_the_file_goes_with_the_gateway() -> None:
     assert "BEGIN CERTIFICATE" in text
     assert "PRIVATE KEY" not in text
     assert not await path.exists()
+
+
+async def test_cancelled_at_any_moment_it_leaves_nothing(
+    anyio_backend_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    async def open_and_close() -> None:
+        async with serve(tls=True, voice=EchoVoice()) as gateway:
+            assert gateway.ca_file is not None
+            stream = await anyio.connect_tcp("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+            await stream.aclose()
+
+    async def scene(cancel: CancelAt) -> None:
+        await cancel(open_and_close)
+
+    for way in WAYS:
+        if has_way(way, anyio_backend_name):
+            assert len(await at_each(way, scene)) > 2
+            assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240  only looking
 
 
 async def test_nobody_else_trusts_it() -> None:
