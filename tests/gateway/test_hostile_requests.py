@@ -201,6 +201,12 @@ LINE = 8 * 1024
         ),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + (b"X: " + b"a" * 4_000 + b"\r\n") * 9, 431),
         (
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+            + (b"X: " + b"a" * 6_600 + b"\r\n") * 5
+            + b"\r\n",
+            431,
+        ),
+        (
             b"POST /v1/usage HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65536\r\n\r\n{}"
             + b" " * 65_534,
             200,
@@ -211,7 +217,7 @@ LINE = 8 * 1024
             413,
         ),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 async def test_a_limit_holds_to_the_byte(ask: Ask, request_: bytes, status: int) -> None:
     async with serve(voice=EchoVoice()) as gateway:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,18 @@ async def test_a_turnstile_counts_exactly() -> None:
             third.settle()
         for place in (second, third):
             place.settle()
+
+
+async def test_who_was_asked_to_go_is_counted_no_more() -> None:
+    stile = Turnstile(connections=2, per_address=None, seconds=5)
+    leaving = ExitStack()
+    with stile.place("a") as first, leaving, stile.place("c") as third:
+        assert not first.scope.cancel_called
+        leaving.enter_context(stile.place("b"))
+        assert first.scope.cancel_called
+        leaving.close()
+        with stile.place("d"):
+            assert not third.scope.cancel_called
 
 
 async def test_the_largest_message_is_a_limit(dial: Dial) -> None:

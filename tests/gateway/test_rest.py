@@ -12,7 +12,7 @@ import httpx  # noqa: ASYNC127  a counterpart, as meshapi has it
 import pytest
 
 from meshrt.errors import ConfigurationError
-from meshrt.gateway import MODELS, EchoVoice, Limits, _house, _ledger, serve
+from meshrt.gateway import MODELS, EchoVoice, Limits, _catalogue, _house, _ledger, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -229,7 +229,9 @@ async def test_each_key_sees_its_own(dial: Dial) -> None:
         mine = (await call("POST", "/v1/usage", key="rsk_a")).json()
         others = (await call("POST", "/v1/usage", key="rsk_b")).json()
         nobodys = (await call("POST", "/v1/usage/events")).json()
+        limits = (await call("GET", "/v1/usage/rate-limits", key="rsk_c")).json()
 
+    assert (limits["key"]["rpm"]["current"], limits["key"]["tpm"]["current"]) == (1, 0)
     assert (mine["requests"], others["requests"], nobodys["total"]) == (1, 0, 0)
 
 
@@ -329,6 +331,13 @@ async def test_a_session_ends_when_the_money_does(
     assert [event["type"] for event in events[-2:]] == ["response.done", "error"]
     assert events[-1]["error"]["code"] == "insufficient_quota"
     assert (code, reason) == (4402, "insufficient_quota")
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"), [("1E-7", "0.0000001"), ("1E+3", "1000"), ("0.10", "0.10"), ("0", "0")]
+)
+def test_an_amount_has_no_exponent(amount: str, text: str) -> None:
+    assert _catalogue.money(Decimal(amount)) == text
 
 
 @pytest.mark.parametrize("balance", [10.5, "ten", "NaN", "Infinity", "-1", True, None])

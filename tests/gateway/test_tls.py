@@ -93,6 +93,18 @@ async def test_the_calls_around_it_are_secret_too() -> None:
             assert (await client.get(f"{gateway.url}/v1/models")).status_code == 200
 
 
+async def test_it_says_when_it_has_said_all() -> None:
+    async with serve(tls=True, voice=EchoVoice()) as gateway:
+        stream = await anyio.connect_tcp("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+        async with stream:
+            spoken = await TLSStream.wrap(
+                stream, hostname="localhost", ssl_context=gateway.ssl_context
+            )
+            await spoken.send(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            with pytest.raises(anyio.EndOfStream):  # and not merely hung up
+                await read_on(spoken)
+
+
 async def test_a_name_of_one_s_own_is_certified() -> None:
     hosts = ["dev.example:8765", "[::1]:9"]
     async with serve(tls=True, hosts=hosts, voice=EchoVoice()) as gateway:
@@ -153,6 +165,11 @@ async def test_without_its_extra_it_is_one_sentence(monkeypatch: pytest.MonkeyPa
 async def test_a_plain_gateway_has_neither() -> None:
     async with serve(voice=EchoVoice()) as gateway:
         assert (gateway.ssl_context, gateway.ca_file) == (None, None)
+
+
+async def read_on(stream: anyio.abc.ByteStream) -> None:
+    while True:
+        await stream.receive()
 
 
 async def all_of(stream: anyio.abc.ByteStream) -> bytes:
