@@ -39,8 +39,8 @@ napoleon_use_ivar = True
 # network, so their names, and theirs alone, are let be.
 nitpicky = True
 OTHERS = (
-    *("anyio", "array", "attr", "attrs", "collections", "contextlib", "enum", "msgspec"),
-    *("os", "pathlib", "ssl", "trio", "trio_websocket", "typing", "websockets"),
+    *("anyio", "array", "attr", "attrs", "collections", "contextlib", "decimal", "enum"),
+    *("msgspec", "os", "pathlib", "ssl", "trio", "trio_websocket", "typing", "websockets"),
 )
 nitpick_ignore_regex = [
     (r"py:.*", rf"({'|'.join(OTHERS)})(\..*)?"),

@@ -100,8 +100,8 @@ async def serve(
         limits: How much clients may have and for how long they are waited for.
 
     Raises:
-        ConfigurationError: An option can't be used; a host that others reach needs a key.
-        MissingExtraError: What TLS needs is not installed.
+        ConfigurationError: An option can't be used, or what TLS needs is not installed; a host
+            that others reach needs a key.
         OSError: The port can't be had.
     """
     secret = secret_of(key)
