@@ -131,11 +131,19 @@ def _moved(beta: Json, places: Mapping[str, tuple[str, ...]]) -> Json:
     ga = {n: v for n, v in beta.items() if n not in places and n != "temperature"}
     for name, path in places.items():
         if name in beta:
-            inner = ga
-            for step in path[:-1]:
-                inner[step] = dict(inner.get(step) or {})
-                inner = inner[step]
+            inner = _inside(ga, path[:-1])
             inner[path[-1]] = _ga_value(name, beta[name])
+    return ga
+
+
+def _inside(ga: Json, path: Sequence[str]) -> Json:
+    """Return the object at a path; what is in the way and no object is left for the session."""
+    for step in path:
+        there = ga.get(step, {})
+        if not isinstance(there, dict):
+            return {}
+        inner = ga[step] = dict(there)  # never the client's own
+        ga = inner
     return ga
 
 

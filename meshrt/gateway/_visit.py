@@ -40,7 +40,9 @@ async def visit(house: House, wrap: Wrap, stream: anyio.abc.SocketStream) -> Non
             with house.turnstile.place(_address(stream, SocketAttribute.remote_address)) as place:
                 await _attend(house, wrap, stream, place)
         except Full as full:
-            await _turn_away(stream, full)
+            note_refused(full.status, full.code)
+            if wrap is plain:  # over TLS a word would cost more than the place that there isn't
+                await _turn_away(stream, full)
         except (*_GONE, ssl.SSLError):
             note_lost()
         except Exception as error:  # noqa: BLE001  it ends this client and no other
@@ -54,13 +56,12 @@ def plain(stream: ByteStream) -> AbstractAsyncContextManager[ByteStream]:
 
 async def _turn_away(stream: ByteStream, full: Full) -> None:
     """Say that there is no room, without having read anything."""
-    note_refused(full.status, full.code)
     refused = Refused(full.status, full.code, str(full), headers={"Retry-After": "1"})
-    with anyio.move_on_after(_CLOSE_SECONDS):
-        try:
+    try:
+        with anyio.move_on_after(_CLOSE_SECONDS):
             await refused.reply.send(stream)
-        except _GONE:
-            note_lost()
+    except _GONE:
+        note_lost()
 
 
 async def _attend(  # noqa: ASYNC910  it reads
@@ -70,7 +71,7 @@ async def _attend(  # noqa: ASYNC910  it reads
     ours = _address(stream, SocketAttribute.local_address)
     async with AsyncExitStack() as stack:
         upgraded = None
-        with place.scope:  # noqa: ASYNC912  reading is one
+        with place.scope:
             spoken = await stack.enter_async_context(wrap(stream))
             upgraded = await _receive(house, spoken, ours)
             place.settle()

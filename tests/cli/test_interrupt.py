@@ -40,7 +40,7 @@ ANYWHERE = [
     "meshrt.gateway._server.<module>",
     "meshrt.cli._loop.run",
     "meshrt.cli._loop._cancel",
-    "meshrt.gateway._server._check_host",
+    "meshrt.gateway._options.check_host",
     "meshrt.cli._serve._say_how",
 ]
 MOMENTS = [

@@ -164,6 +164,18 @@ def test_what_is_given_twice_is_put_together() -> None:
     assert moved == {"type": "realtime", "audio": {"output": {"speed": 1.2, "voice": "cedar"}}}
 
 
+@pytest.mark.parametrize("audio", [7, "abc", [1], None, {"output": 7}, {"output": None}])
+def test_what_is_no_object_is_left_for_the_session(audio: Any) -> None:
+    given = {"audio": audio, "voice": "cedar", "input_audio_format": "pcm16"}
+    moved = to_ga({"type": "session.update", "session": given})["session"]
+
+    if isinstance(audio, dict):
+        assert moved["audio"]["output"] == audio["output"]
+    else:
+        assert moved["audio"] == audio
+    assert given["audio"] is audio
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
     lambda inner: (

@@ -129,6 +129,14 @@ async def test_a_connection_too_many_is_told_so(dial: Dial) -> None:
     assert b"Retry-After: 1" in answer
 
 
+async def test_over_tls_a_connection_too_many_is_closed() -> None:
+    limits = Limits(connections_per_address=1)
+    serving = serve(voice=EchoVoice(), limits=limits, tls=True)
+    async with serving as gateway, AsyncExitStack() as stack:
+        await connect(stack, gateway)
+        assert await all_of(await connect(stack, gateway)) == b""
+
+
 async def test_a_place_is_free_again_when_its_client_has_gone(dial: Dial) -> None:
     limits = Limits(connections=1)
     async with serve(voice=EchoVoice(), limits=limits) as gateway:
