@@ -170,6 +170,16 @@ async def break_the_rules() -> None:
         await transport.abort()
 
 
+async def be_a_strange_page() -> None:
+    async with serve() as gateway:
+        endpoint = Endpoint.parse(gateway.url)
+        stream = await anyio.connect_tcp(endpoint.host, endpoint.port)
+        async with stream:
+            head = f"GET /v1/models HTTP/1.1\r\nHost: {endpoint.authority}\r\nOrigin: null\r\n\r\n"
+            await stream.send(head.encode())
+            assert b" 403 " in await stream.receive()
+
+
 async def go_without_a_word() -> None:
     said = anyio.Event()
     async with serve(key="right") as gateway, listening("gateway.lost", said):
@@ -207,6 +217,7 @@ SCENES: list[Callable[[], Awaitable[None]]] = [
     fail_in_a_handler,
     meet_a_bug,
     break_the_rules,
+    be_a_strange_page,
     go_without_a_word,
     have_a_broken_model,
     have_no_voice,
