@@ -5,6 +5,15 @@ Importing it needs the extra ``gateway``; without it, a ``ConfigurationError`` t
 """
 
 from .._public import publish
+from ._answer import (
+    Answer as Answer,
+    Call as Call,
+    Fail as Fail,
+    Interleave as Interleave,
+    Part as Part,
+    Refuse as Refuse,
+    Say as Say,
+)
 from ._catalogue import MODELS as MODELS
 from ._farewells import CloseCodes as CloseCodes
 from ._house import Dialect as Dialect
@@ -19,24 +28,35 @@ from ._speaking import (
 from ._thinking import (
     Heard as Heard,
     HeardAudio as HeardAudio,
+    HeardImage as HeardImage,
     HeardText as HeardText,
     HonestModel as HonestModel,
     Model as Model,
+    Transcriber as Transcriber,
 )
 
 __all__ = (
     "MODELS",
+    "Answer",
+    "Call",
     "CloseCodes",
     "Dialect",
     "EchoVoice",
     "EspeakVoice",
+    "Fail",
     "Gateway",
     "Heard",
     "HeardAudio",
+    "HeardImage",
     "HeardText",
     "HonestModel",
+    "Interleave",
     "Limits",
     "Model",
+    "Part",
+    "Refuse",
+    "Say",
+    "Transcriber",
     "Voice",
     "default_voice",
     "serve",

@@ -6,10 +6,18 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from ..events import UNSET, ContentPart, InputAudio, InputText, UserMessage
+from ..events import (
+    UNSET,
+    ContentPart,
+    FunctionCallOutput,
+    InputAudio,
+    InputImage,
+    InputText,
+    UserMessage,
+)
 from ._conversation import KnownItem
 from ._hearing import speech_ms
-from ._thinking import Heard, HeardAudio, HeardText
+from ._thinking import Heard, HeardAudio, HeardImage, HeardText
 
 
 @final
@@ -20,12 +28,15 @@ class Listener:
         self._speech_ms: WeakKeyDictionary[InputAudio, int] = WeakKeyDictionary()
 
     def heard_in(self, items: Sequence[KnownItem]) -> Heard:
-        """Return what the user said and wrote in these items."""
+        """Return what the user said, wrote, showed and returned in these items."""
         parts = [part for item in items if isinstance(item, UserMessage) for part in item.content]
         heard = map(self._heard, parts)
-        return Heard(parts=tuple(part for part in heard if part is not None))
+        return Heard(
+            parts=tuple(part for part in heard if part is not None),
+            tool_outputs=tuple(item for item in items if isinstance(item, FunctionCallOutput)),
+        )
 
-    def _heard(self, part: object) -> HeardAudio | HeardText | None:
+    def _heard(self, part: object) -> HeardAudio | HeardText | HeardImage | None:
         match part:
             case InputAudio(audio=bytes(pcm)):
                 whole = pcm[: len(pcm) // 2 * 2]
@@ -34,6 +45,8 @@ class Listener:
                 return HeardAudio(pcm=whole, speech_ms=self._speech_ms[part])
             case InputText(text=str(text)):
                 return HeardText(text=text)
+            case InputImage(image_url=str(url)):
+                return HeardImage(image_url=url)
         return None
 
 

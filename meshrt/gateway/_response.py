@@ -38,6 +38,7 @@ from ..events import (
     TextPart,
     Usage,
 )
+from ._answer import Say, answer_of
 from ._conversation import Conversation
 from ._ids import new_id
 from ._speaking import Voice
@@ -99,7 +100,8 @@ class Answering:
         """Think, speak and end; cancelled by :meth:`cancel`, it has ended already."""
         with self._scope:
             heard = self._plan.heard
-            text = await model.reply(heard)
+            answer = answer_of(await model.reply(heard))
+            text = "".join(part.text for part in answer if isinstance(part, Say))
             audio = await voice.speak(text, heard=heard.speech) if self._plan.spoken else b""
             # Neither need have waited for anything, and the response may be cancelled by now.
             await checkpoint()

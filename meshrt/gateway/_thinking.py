@@ -1,12 +1,15 @@
 """Thinking: what the gateway answers, and how it is cut into deltas."""
 
 import re
-from typing import Final, Protocol, final
+from typing import Final, Protocol, final, runtime_checkable
 
 import attrs
 from anyio.lowlevel import checkpoint
 
 from ..audio import duration_ms
+from ..events import FunctionCallOutput, Tool, ToolChoice
+from ._answer import Answer, Fail
+from ._conversation import KnownItem
 
 # Long enough to recognise what one wrote, short enough to be read aloud.
 _MAX_QUOTE_CHARS: Final = 200
@@ -32,10 +35,29 @@ class HeardText:
 
 
 @attrs.frozen(kw_only=True)
-class Heard:
-    """The last turn of the user, part by part."""
+class HeardImage:
+    """A part of a user's turn that came as an image."""
 
-    parts: tuple[HeardAudio | HeardText, ...] = ()
+    image_url: str = attrs.field(repr=lambda url: f"<{len(url)} characters>")
+    """What the caller sent: a ``data:`` URI of a PNG or JPEG, or a URL, which nobody fetches."""
+
+
+@attrs.frozen(kw_only=True)
+class Heard:
+    """The last turn of the user, part by part, and what else a model answers by."""
+
+    parts: tuple[HeardAudio | HeardText | HeardImage, ...] = ()
+    """What the user said, wrote and showed since the model last spoke, in order."""
+    tool_outputs: tuple[FunctionCallOutput, ...] = ()
+    """What the client's functions returned in this turn, in order."""
+    history: tuple[KnownItem, ...] = ()
+    """All items that the response is to see, oldest first: those of this turn are the last."""
+    instructions: str = ""
+    """What the model is told: the response's instructions, or else the session's."""
+    tools: tuple[Tool, ...] = ()
+    """What the model may call: the response's tools, or else the session's."""
+    tool_choice: ToolChoice = "auto"
+    """Whether it may, and what it must: ``"auto"``, ``"none"``, ``"required"`` or one tool."""
 
     @property
     def speech_ms(self) -> int:
@@ -63,6 +85,11 @@ class Heard:
         )
 
     @property
+    def images(self) -> list[HeardImage]:
+        """The parts that are images, in order."""
+        return [part for part in self.parts if isinstance(part, HeardImage)]
+
+    @property
     def _audio(self) -> list[HeardAudio]:
         return [part for part in self.parts if isinstance(part, HeardAudio)]
 
@@ -70,10 +97,22 @@ class Heard:
 class Model(Protocol):
     """What thinks up the answer to a turn."""
 
-    async def reply(self, heard: Heard) -> str:
-        """Return the text of the answer to the user's last turn.
+    async def reply(self, heard: Heard) -> str | Answer:
+        """Return the answer to the user's last turn: its text, or its parts.
 
         Cancelling must be safe: a barge-in cancels it, and no answer is then given.
+        """
+        ...
+
+
+@runtime_checkable
+class Transcriber(Protocol):
+    """A model that has this too says what the user said, in sessions that transcribe."""
+
+    async def transcribe(self, audio: HeardAudio) -> str | Fail:
+        """Return the words of a user's turn, or why they can't be told.
+
+        Cancelling must be safe: the end of the session cancels it.
         """
         ...
 
@@ -83,7 +122,7 @@ class HonestModel:
     """A model that says what reached it, and claims no understanding."""
 
     async def reply(self, heard: Heard) -> str:
-        """Return one sentence about the speech and one about the text.
+        """Return one sentence each about the speech, the text, the images and the outputs.
 
         Cancelling is safe: nothing has happened.
         """
@@ -92,8 +131,13 @@ class HonestModel:
 
 
 def honest_reply(heard: Heard) -> str:
-    """Return how much speech was heard, what was written, or that there was nothing."""
-    sentences = [*_of_audio(heard), *_of_text(heard)]
+    """Return what was heard, written, shown and returned, or that there was nothing."""
+    sentences = [
+        *_of_audio(heard),
+        *_of_text(heard),
+        *_of_images(heard),
+        *_of_outputs(heard),
+    ]
     return " ".join(sentences) or "I heard nothing yet."
 
 
@@ -112,6 +156,16 @@ def _of_audio(heard: Heard) -> list[str]:
 
 def _of_text(heard: Heard) -> list[str]:
     return [f'You wrote: "{_quoted(heard.text)}".'] if heard.text else []
+
+
+def _of_images(heard: Heard) -> list[str]:
+    """Count them: nobody looks at what is in them."""
+    count = len(heard.images)
+    return [f"You showed me {count} image{'s' if count > 1 else ''}."] if count else []
+
+
+def _of_outputs(heard: Heard) -> list[str]:
+    return [f'A function returned: "{_quoted(item.output)}".' for item in heard.tool_outputs]
 
 
 def _seconds(ms: float) -> str:
