@@ -1,10 +1,16 @@
-"""The arithmetic of speech: PCM16 little-endian, 24 kHz, mono, and the WAV files that hold it.
+"""The arithmetic of speech: PCM16 little-endian, 24 kHz, mono, G.711, and WAV files.
 
 Pure, without I/O except for :func:`read_wav` and :func:`write_wav`, and from the standard
 library alone.
 """
 
 from .._public import publish
+from ._g711 import (
+    alaw_of as alaw_of,
+    pcm_of_alaw as pcm_of_alaw,
+    pcm_of_ulaw as pcm_of_ulaw,
+    ulaw_of as ulaw_of,
+)
 from ._pcm import (
     BITS_PER_SAMPLE as BITS_PER_SAMPLE,
     BYTES_PER_MS as BYTES_PER_MS,
@@ -34,6 +40,7 @@ __all__ = (
     "SAMPLE_RATE_HZ",
     "BytesLike",
     "Wav",
+    "alaw_of",
     "bytes_of_ms",
     "check_pcm16",
     "chunks",
@@ -42,9 +49,12 @@ __all__ = (
     "ms_of_bytes",
     "parse_wav",
     "pcm_of",
+    "pcm_of_alaw",
+    "pcm_of_ulaw",
     "read_wav",
     "resample",
     "samples_of",
+    "ulaw_of",
     "write_wav",
 )
 
