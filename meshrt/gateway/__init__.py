@@ -18,6 +18,7 @@ from ._catalogue import MODELS as MODELS
 from ._farewells import CloseCodes as CloseCodes
 from ._house import Dialect as Dialect
 from ._limits import Limits as Limits
+from ._pacing import Pacing as Pacing
 from ._server import Gateway as Gateway, serve as serve
 from ._speaking import (
     EchoVoice as EchoVoice,
@@ -53,6 +54,7 @@ __all__ = (
     "Interleave",
     "Limits",
     "Model",
+    "Pacing",
     "Part",
     "Refuse",
     "Say",

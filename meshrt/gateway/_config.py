@@ -2,18 +2,39 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from ..events import SessionUpdate
-from ..protocol import BETA_FIELDS, encode
+from ..protocol import encode
+from ._formats import PCM
 from ._refusals import Refusal
+from ._values import (
+    KINDS,
+    check_include,
+    check_input,
+    check_known,
+    check_max_tokens,
+    check_modalities,
+    check_output,
+    check_reasoning,
+    check_tool_choice,
+)
+
+Kind: TypeAlias = Literal["realtime", "transcription"]
+"""What a session is for; the address that the client dials decides."""
 
 _IMMUTABLE: Final = frozenset({"type", "id", "object", "model", "expires_at"})
 _NULLABLE: Final = frozenset(
-    {"turn_detection", "transcription", "noise_reduction", "tracing", "prompt", "include"}
+    {
+        "turn_detection",
+        "transcription",
+        "noise_reduction",
+        "tracing",
+        "prompt",
+        "include",
+        "idle_timeout_ms",
+    }
 )
-_MODALITIES: Final = (["text"], ["audio"])
-_DETECTORS: Final = ("server_vad", "semantic_vad")
 _WHOLE: Final = frozenset(
     {"turn_detection", "format", "voice", "transcription", "noise_reduction"}
 )
@@ -27,11 +48,37 @@ DEFAULT_VAD: Final = {
     "create_response": True,
     "interrupt_response": True,
 }
-_PCM: Final = {"type": "audio/pcm", "rate": 24000}
+_DEFAULTS_OF: Final[Mapping[Any, Mapping[str, Any]]] = {
+    "server_vad": DEFAULT_VAD,
+    "semantic_vad": {
+        "type": "semantic_vad",
+        "eagerness": "auto",
+        "create_response": True,
+        "interrupt_response": True,
+    },
+}
+_DEFAULT_TRANSCRIPTION: Final = {"model": None, "language": None, "prompt": None}
+_DEFAULT_INPUT: Final = {
+    "format": PCM,
+    "transcription": None,
+    "noise_reduction": None,
+    "turn_detection": DEFAULT_VAD,
+}
 
 
-def new_config(session_id: str, model: str, expires_at: int) -> dict[str, Any]:
+def new_config(
+    session_id: str, model: str, expires_at: int, kind: Kind = "realtime"
+) -> dict[str, Any]:
     """Return the configuration that a session begins with, as the real server describes it."""
+    if kind == "transcription":
+        return {
+            "type": "transcription",
+            "object": "realtime.transcription_session",
+            "id": session_id,
+            "expires_at": expires_at,
+            "include": None,
+            "audio": {"input": _DEFAULT_INPUT},
+        }
     return {
         "type": "realtime",
         "object": "realtime.session",
@@ -48,66 +95,69 @@ def new_config(session_id: str, model: str, expires_at: int) -> dict[str, Any]:
         "prompt": None,
         "include": None,
         "audio": {
-            "input": {
-                "format": _PCM,
-                "transcription": None,
-                "noise_reduction": None,
-                "turn_detection": DEFAULT_VAD,
-            },
-            "output": {"format": _PCM, "voice": "marin", "speed": 1.0},
+            "input": _DEFAULT_INPUT,
+            "output": {"format": PCM, "voice": "marin", "speed": 1.0},
         },
     }
-
-
-def check_update(data: Mapping[str, Any]) -> None:
-    """Refuse an update of the beta shape, or to what this gateway can't hear or say.
-
-    Raises:
-        Refusal: Nothing of the update is done.
-    """
-    session = data["session"]
-    beta = [name for name in session if name in BETA_FIELDS]
-    if beta:
-        raise Refusal(
-            f"Unknown parameter: 'session.{beta[0]}'.",
-            code="unknown_parameter",
-            param=f"session.{beta[0]}",
-        )
-    if session.get("type") != "realtime":
-        raise Refusal(
-            "Invalid value for 'session.type': this gateway has sessions of type 'realtime'.",
-            param="session.type",
-        )
-    for side in ("input", "output"):
-        _check_format(side, ((session.get("audio") or {}).get(side) or {}).get("format"))
 
 
 def updated(config: Mapping[str, Any], update: SessionUpdate) -> dict[str, Any]:
     """Return the configuration after an update: only what is present changes.
 
     Raises:
-        Refusal: A value can't be one of a session.
+        Refusal: A value can't be one of a session; nothing of the update is done.
     """
-    # As JSON again, of what the wire knows: a field that it does not know changes nothing.
+    _check_kind(update.data["session"], config["type"])
+    check_known(update.data["session"], KINDS[config["type"]], "session")
     changes = json.loads(encode(update))["session"]
     new = _merged(config, {k: v for k, v in changes.items() if k not in _IMMUTABLE}, "session")
-    check_modalities(new["output_modalities"], "session.output_modalities")
-    _check_detection(new["audio"]["input"]["turn_detection"])
+    check_input(new["audio"]["input"], "session.audio.input")
+    check_include(new["include"], "session.include")
+    if config["type"] == "realtime":
+        _check_speaker(new)
     return new
 
 
-def check_modalities(modalities: Any, param: str) -> None:
-    """Refuse what nobody can answer in.
+def check_voice(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Refuse another voice for a model that has spoken in this one.
 
     Raises:
-        Refusal: It is neither text nor audio, or both.
+        Refusal: It is another.
     """
-    if modalities not in _MODALITIES:
+    if before["audio"]["output"]["voice"] != after["audio"]["output"]["voice"]:
         raise Refusal(
-            f"Invalid modalities: {modalities!s:.100}. Supported combinations are: ['text'] and "
-            "['audio'].",
-            param=param,
+            "Cannot update a conversation's voice if assistant audio is present.",
+            code="cannot_update_voice",
         )
+
+
+def _check_kind(session: Mapping[str, Any], kind: Kind) -> None:
+    wanted = session.get("type")
+    if wanted is None:
+        raise Refusal(
+            "Missing required parameter: 'session.type'.",
+            code="missing_required_parameter",
+            param="session.type",
+        )
+    if wanted in KINDS and wanted != kind:
+        raise Refusal(
+            f"Passing a {wanted} session update event to a {kind} session is not allowed.",
+            code="invalid_parameter",
+            param="session.type",
+        )
+    if wanted != kind:
+        raise Refusal(
+            f"Invalid value: '{wanted!s:.100}'. Supported values are: '{kind}'.",
+            param="session.type",
+        )
+
+
+def _check_speaker(new: Mapping[str, Any]) -> None:
+    check_modalities(new["output_modalities"], "session.output_modalities")
+    check_output(new["audio"]["output"], "session.audio.output")
+    check_max_tokens(new["max_output_tokens"], "session.max_output_tokens")
+    check_tool_choice(new["tool_choice"], "session.tool_choice")
+    check_reasoning(new.get("reasoning"), "session.reasoning")
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -128,34 +178,11 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> dict[s
 
 
 def _with_defaults(name: str, value: Any) -> Any:
-    if name == "turn_detection" and isinstance(value, Mapping):
-        return {**DEFAULT_VAD, **value} if value.get("type") == "server_vad" else dict(value)
-    return value
-
-
-def _check_detection(detection: Any) -> None:
-    if detection is not None and detection.get("type") not in _DETECTORS:
-        names = " and ".join(f"'{name}'" for name in _DETECTORS)
-        raise Refusal(
-            f"Invalid value: {detection.get('type')!r:.100}. Supported values are: {names}.",
-            param="session.audio.input.turn_detection.type",
-        )
-
-
-def _check_format(side: str, audio_format: Any) -> None:
-    if audio_format is None:
-        return
-    param = f"session.audio.{side}.format"
-    rate = audio_format.get("rate", _PCM["rate"])
-    if rate != _PCM["rate"]:
-        raise Refusal(
-            f"Invalid '{param}.rate': integer below minimum value. Expected a value >= "
-            f"{_PCM['rate']}, but got {rate} instead.",
-            code="integer_below_min_value",
-            param=f"{param}.rate",
-        )
-    if audio_format.get("type") != _PCM["type"]:
-        raise Refusal(
-            f"Invalid value: '{audio_format.get('type')}'. This gateway has audio/pcm only.",
-            param=f"{param}.type",
-        )
+    """Fill in what the real server does, where an object replaces the one before it."""
+    if not isinstance(value, Mapping):
+        return value
+    if name == "turn_detection":
+        return {**_DEFAULTS_OF.get(value.get("type"), {}), **value}
+    if name == "format" and value.get("type") == PCM["type"]:
+        return {**PCM, **value}
+    return {**_DEFAULT_TRANSCRIPTION, **value} if name == "transcription" else value

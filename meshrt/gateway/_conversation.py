@@ -1,6 +1,7 @@
 """The items of a conversation, in order."""
 
-from typing import Final, TypeAlias, final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias, TypeVar, final
 
 import attrs
 
@@ -12,6 +13,8 @@ KnownItem: TypeAlias = (
     SystemMessage | UserMessage | AssistantMessage | FunctionCall | FunctionCallOutput
 )
 
+_Item = TypeVar("_Item", bound=KnownItem)
+
 _FRONT: Final = "root"
 
 
@@ -22,6 +25,11 @@ class Conversation:
     def __init__(self) -> None:
         self.id = new_id("conv")
         self._items: dict[str, KnownItem] = {}
+
+    @property
+    def items(self) -> list[KnownItem]:
+        """All items, in order."""
+        return list(self._items.values())
 
     @property
     def last_id(self) -> str | None:
@@ -53,6 +61,12 @@ class Conversation:
         if str(item.id) in self._items:
             self._items[str(item.id)] = item
 
+    def rewrite(self, item: _Item, new: Callable[[_Item], _Item]) -> None:
+        """Change an item as it is now, if it is still there."""
+        now = self._items.get(str(item.id))
+        if isinstance(now, type(item)):
+            self.replace(new(now))
+
     def get(self, item_id: str) -> KnownItem:
         """Return an item.
 
@@ -73,15 +87,6 @@ class Conversation:
         self.get(item_id)
         del self._items[item_id]
 
-    def last_turn(self) -> list[KnownItem]:
-        """Return the items since the model last spoke, oldest first."""
-        turn: list[KnownItem] = []
-        for item in reversed(self._items.values()):
-            if isinstance(item, AssistantMessage):
-                break
-            turn.insert(0, item)
-        return turn
-
     def _place(self, order: list[str], after: str | None) -> int:
         if after == _FRONT:
             return 0
@@ -90,3 +95,13 @@ class Conversation:
         if after not in self._items:
             raise Refusal(f"Previous item with ID '{after}' not found.", param="previous_item_id")
         return order.index(after) + 1
+
+
+def turn_of(items: Sequence[KnownItem]) -> list[KnownItem]:
+    """Return the items since the model last spoke or called, oldest first."""
+    turn: list[KnownItem] = []
+    for item in reversed(items):
+        if isinstance(item, AssistantMessage | FunctionCall):
+            break
+        turn.insert(0, item)
+    return turn

@@ -10,15 +10,25 @@ from ..events import (
     InputAudio,
     InputAudioBufferSpeechStarted,
     InputAudioBufferSpeechStopped,
+    InputAudioBufferTimeoutTriggered,
     UserMessage,
 )
 from ._hearing import Committed, InputBuffer, ServerVad, SpeechStarted, SpeechStopped
 from ._ids import new_id
 from ._refusals import Refusal
+from ._silence import Silence
 
 _SHORTEST_COMMIT_MS: Final = 100
 # As long as a session lasts: nobody has more to say, and 86 MB are enough to hold for a client.
 _LONGEST_BUFFER_MS: Final = 30 * 60_000
+# How long the semantic detector waits at most for somebody to go on, as documented; "auto" is
+# medium. Nobody here understands words, so the wait is always that long.
+_PATIENCE_MS: Final[Mapping[str, int]] = {
+    "low": 8_000,
+    "medium": 4_000,
+    "high": 2_000,
+    "auto": 4_000,
+}
 
 
 @final
@@ -30,6 +40,8 @@ class Ear:
         hear: Takes a user message whose audio was committed, and announces it.
         interrupt: Is called when speech starts.
         answer: Is called when a turn has ended that asks for a response.
+        prompt: Is called when nobody has spoken for the idle timeout, before that is a turn.
+        silence: What notices that.
     """
 
     def __init__(
@@ -39,11 +51,15 @@ class Ear:
         hear: Callable[[UserMessage], None],
         interrupt: Callable[[], None],
         answer: Callable[[], None],
+        prompt: Callable[[], None],
+        silence: Silence,
     ) -> None:
         self._emit = emit
         self._hear = hear
         self._interrupt = interrupt
         self._answer = answer
+        self._prompt = prompt
+        self._silence = silence
         self._buffer = InputBuffer()
         self._vad: ServerVad | None = None
         self._detection: Mapping[str, Any] | None = None
@@ -60,6 +76,7 @@ class Ear:
             return
         vad = None if detection is None else self._new_vad(detection)
         self._vad, self._detection, self._configured = vad, detection, True
+        self._silence.stop()
 
     def append(self, audio: bytes) -> None:
         """Take audio, PCM16 little-endian, 24 kHz, mono, and say what is heard in it.
@@ -74,6 +91,25 @@ class Ear:
         for event in self._vad.feed(audio):
             self._notice(event)
         self._buffer.forget_before(self._vad.needed_from_ms)
+
+    def response_began(self) -> None:
+        """Wait for nobody while the model answers."""
+        self._silence.stop()
+
+    def response_ended(self, unplayed_ms: float) -> None:
+        """Wait for somebody to speak, if the session says how long.
+
+        Args:
+            unplayed_ms: How much of the answer is yet to play, in ms.
+        """
+        timeout_ms = (self._detection or {}).get("idle_timeout_ms")
+        if timeout_ms and self._vad is not None and not self._vad.speaking:
+            self._silence.watch(
+                unplayed_ms / 1000,
+                timeout_ms / 1000,
+                place=lambda: self._buffer.end_ms,
+                expired=self._timed_out,
+            )
 
     def commit(self) -> None:
         """Make a user message of the buffer, as the client asks.
@@ -104,6 +140,7 @@ class Ear:
             self._stopped(event.audio_end_ms)
 
     def _started(self, start_ms: int) -> None:
+        self._silence.stop()
         self._turn_start_ms = start_ms
         self._buffer.item_id = new_id("item")
         self._emit(
@@ -118,6 +155,20 @@ class Ear:
         self._commit(self._buffer.take(self._turn_start_ms, end_ms))
         if self._wants("create_response"):
             self._answer()
+
+    def _timed_out(self, start_ms: float) -> None:
+        self._buffer.item_id = new_id("item")
+        end_ms = self._buffer.end_ms
+        self._emit(
+            InputAudioBufferTimeoutTriggered(
+                item_id=self._buffer.item_id,
+                audio_start_ms=int(start_ms),
+                audio_end_ms=int(end_ms),
+            )
+        )
+        self._prompt()
+        self._commit(self._buffer.take(start_ms, end_ms))
+        self._answer()
 
     def _commit(self, committed: Committed) -> None:
         item_id = committed.item_id or new_id("item")
@@ -140,12 +191,14 @@ class Ear:
             self._vad.reset()
 
     def _new_vad(self, detection: Mapping[str, Any]) -> ServerVad:
-        """Make the detector; what a semantic one would decide is decided by silence here."""
+        """Make the detector; a semantic one is one that waits for longer."""
         options = {
             name: detection[name]
             for name in ("threshold", "prefix_padding_ms", "silence_duration_ms")
             if detection.get(name) is not None
         }
+        if "eagerness" in detection:
+            options["silence_duration_ms"] = _PATIENCE_MS[detection["eagerness"]]
         try:
             return ServerVad(**options, start_ms=self._buffer.end_ms)
         except ConfigurationError as error:

@@ -286,19 +286,30 @@ def speech_ms(pcm: BytesLike, *, threshold: float = _DEFAULT_THRESHOLD) -> int:
         LocalProtocolError: The number of bytes is odd.
         ConfigurationError: The threshold is out of its range.
     """
+    spans = speech_spans(pcm, threshold=threshold)
+    # The last frame may be mostly speech, and filled up.
+    return min(sum(end - start for start, end in spans), int(duration_ms(pcm)))
+
+
+def speech_spans(
+    pcm: BytesLike, *, threshold: float = _DEFAULT_THRESHOLD
+) -> list[tuple[int, int]]:
+    """Return where somebody speaks in the audio: from and to, in ms.
+
+    Args:
+        pcm: PCM16 little-endian, 24 kHz, mono.
+        threshold: That of the :class:`ServerVad`.
+
+    Raises:
+        LocalProtocolError: The number of bytes is odd.
+        ConfigurationError: The threshold is out of its range.
+    """
     vad = ServerVad(threshold=threshold, prefix_padding_ms=0, silence_duration_ms=_WORD_GAP_MS)
     # Speech at the very end is only heard to stop if silence follows.
     events = [*vad.feed(pcm), *vad.feed(bytes(_FRAME_BYTES + bytes_of_ms(_WORD_GAP_MS)))]
-    # That silence also fills up a last frame that is mostly speech.
-    return min(sum(map(_signed_ms, events)), int(duration_ms(pcm)))
-
-
-def _signed_ms(event: SpeechStarted | SpeechStopped) -> int:
-    match event:
-        case SpeechStarted(audio_start_ms=start):
-            return -start
-        case SpeechStopped(audio_end_ms=end):
-            return end - _WORD_GAP_MS
+    starts = [event.audio_start_ms for event in events if isinstance(event, SpeechStarted)]
+    ends = [event.audio_end_ms for event in events if isinstance(event, SpeechStopped)]
+    return [(start, end - _WORD_GAP_MS) for start, end in zip(starts, ends, strict=True)]
 
 
 def _phases(threshold: float, silence_duration_ms: int) -> dict[bool, _Phase]:

@@ -13,6 +13,7 @@ from ._handshake import Upgrade
 from ._ledger import Ledger, Tab
 from ._limits import Limits
 from ._origins import AllowList
+from ._pacing import Pacing
 from ._rest import Rest
 from ._speaking import Voice
 from ._thinking import Model
@@ -33,6 +34,7 @@ class House:
     Attributes:
         model: What thinks up the answers.
         voice: What speaks them.
+        pacing: How fast their audio goes out.
         key: The one key that is accepted, or ``None``.
         limits: What clients may have.
         allowed: From where they may come.
@@ -45,6 +47,7 @@ class House:
 
     model: Model
     voice: Voice
+    pacing: Pacing
     key: Secret | None
     limits: Limits
     allowed: AllowList

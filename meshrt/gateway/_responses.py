@@ -1,19 +1,23 @@
 """The responses of one session: which run, what starts one, what stops it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import math
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, final
 
 import anyio.abc
 import attrs
 
-from ..events import AssistantMessage, Event, ItemReference, OutputAudio, ResponseParams
-from ._config import check_modalities
+from ..audio import bytes_of_ms, duration_ms
+from ..events import UNSET, AssistantMessage, Event, OutputAudio, ResponseParams
 from ._conversation import Conversation, KnownItem
-from ._heard import Listener
+from ._pacing import Pace, Pacing
+from ._plan import Planner
 from ._refusals import Refusal
-from ._response import Answering, Plan
+from ._response import Answering, Surroundings
 from ._speaking import Voice
 from ._thinking import Model
+from ._tokens import Allowance, Reader
+from ._values import check_range
 
 
 @final
@@ -25,9 +29,12 @@ class Responses:
         emit: Sends an event to the client.
         room: Waits until the client has read enough for so many bytes more.
         failed: Is told what a model or a voice raised.
+        ended: Is told when a response in the conversation has ended by itself, and how many ms
+            of its audio the client has yet to play.
         conversation: The session's.
         model: What thinks up the answers.
         voice: What speaks them.
+        pacing: How fast their audio goes out.
     """
 
     def __init__(
@@ -37,32 +44,41 @@ class Responses:
         emit: Callable[[Event], None],
         room: Callable[[int], Awaitable[None]],
         failed: Callable[[Exception], None],
+        ended: Callable[[float], None],
         conversation: Conversation,
         model: Model,
         voice: Voice,
+        pacing: Pacing,
     ) -> None:
         self._tasks = tasks
-        self._emit = emit
-        self._room = room
         self._failed = failed
+        self._ended = ended
         self._conversation = conversation
+        self._planner = Planner(conversation)
+        self._around = Surroundings(
+            emit=emit,
+            room=room,
+            conversation=conversation,
+            reader=Reader(),
+            allowance=Allowance(),
+        )
         self._model = model
         self._voice = voice
-        self._listener = Listener()
+        self._pacing = pacing
         self._running: dict[str, Answering] = {}
-        self._audio_ms: dict[str, float] = {}
+        self._have_spoken = False
 
-    def start(self, params: ResponseParams, modalities: Sequence[str]) -> None:
+    def start(self, params: ResponseParams, config: Mapping[str, Any]) -> None:
         """Begin a response.
 
         Args:
             params: What it does differently from the session.
-            modalities: The session's.
+            config: The session's configuration.
 
         Raises:
             Refusal: One runs in the conversation already, or an option has no meaning.
         """
-        plan = self._plan(params, modalities)
+        plan = self._planner.plan(params, config)
         if plan.in_conversation and self._in_conversation():
             raise Refusal(
                 "Conversation already has an active response in progress: "
@@ -70,9 +86,14 @@ class Responses:
                 "creating a new one.",
                 code="conversation_already_has_active_response",
             )
-        answer = Answering(plan, emit=self._emit, room=self._room, conversation=self._conversation)
+        answer = Answering(plan, self._around, pace=Pace(self._pacing))
         self._running[answer.id] = answer
         self._tasks.start_soon(self._run, answer)
+
+    @property
+    def have_spoken(self) -> bool:
+        """Whether there has been audio of the model."""
+        return self._have_spoken or any(each.has_spoken for each in self._running.values())
 
     def cancel(self, response_id: str | None) -> None:
         """Stop the response of this id, or the one in the conversation, as the client asks.
@@ -95,37 +116,31 @@ class Responses:
         for answer in self._in_conversation():
             answer.cancel("turn_detected")
 
-    def audio_ms_of(self, item_id: str) -> float | None:
-        """Return how much audio there is of an item, in ms; ``None`` if it never had any."""
-        if item_id in self._audio_ms:
-            return self._audio_ms[item_id]
-        spoken = {answer.item_id: answer.audio_ms for answer in self._running.values()}
-        return spoken.get(item_id) or None
-
-    def truncate(self, item_id: str, audio_end_ms: int) -> None:
+    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
         """Cut an item's audio; its transcript goes, since nobody knows which words are left.
 
         Raises:
             Refusal: It has none, or less.
         """
-        item, audio_ms = self._conversation.get(item_id), self.audio_ms_of(item_id)
+        item = self._conversation.get(item_id)
+        saying = next(filter(None, (each.message(item_id) for each in self._active())), None)
+        audio_ms = _audio_ms(item) if saying is None else saying.audio_ms or None
         if audio_ms is None:
             raise Refusal("Only model output audio messages can be truncated.", param="item_id")
-        if audio_end_ms < 0:
+        if content_index != 0:
             raise Refusal(
-                "Invalid 'audio_end_ms': integer below minimum value. Expected a value >= 0, but "
-                f"got {audio_end_ms} instead.",
-                code="integer_below_min_value",
-                param="audio_end_ms",
+                f"Content part at index {content_index} not found.", param="content_index"
             )
+        check_range(audio_end_ms, 0, math.inf, "audio_end_ms")
         if audio_end_ms > audio_ms:
             raise Refusal(
                 f"Audio content of {audio_ms:.0f}ms is already shorter than {audio_end_ms}ms",
                 param="audio_end_ms",
             )
-        self._audio_ms[item_id] = audio_end_ms
-        if isinstance(item, AssistantMessage):
-            self._conversation.replace(attrs.evolve(item, content=[OutputAudio()]))
+        if saying is not None:
+            saying.cut(audio_end_ms)
+        else:
+            self._conversation.replace(_cut(item, audio_end_ms))
 
     def _active(self) -> list[Answering]:
         return [answer for answer in self._running.values() if not answer.is_done]
@@ -140,25 +155,22 @@ class Responses:
             self._failed(error)
         finally:
             del self._running[answer.id]
-            if answer.item_id is not None and answer.audio_ms:
-                self._audio_ms.setdefault(answer.item_id, answer.audio_ms)
+            self._have_spoken |= answer.has_spoken
+            if answer.is_done and answer.in_conversation:
+                self._ended(answer.unplayed_ms)
 
-    def _plan(self, params: ResponseParams, modalities: Sequence[str]) -> Plan:
-        items = self._conversation.last_turn()
-        if params.input or isinstance(params.input, list):
-            items = self._given(params.input)
-        wanted = params.output_modalities or modalities
-        check_modalities(wanted, "response.output_modalities")
-        return Plan(
-            spoken="audio" in wanted,
-            in_conversation=params.conversation != "none",
-            metadata=params.metadata or None,
-            heard=self._listener.heard_in(items),
-        )
 
-    def _given(self, items: Sequence[Any]) -> list[KnownItem]:
-        return [
-            self._conversation.get(item.id) if isinstance(item, ItemReference) else item
-            for item in items
-            if not isinstance(item, Mapping)
-        ]
+def _audio_ms(item: KnownItem) -> float | None:
+    """Return how much speech of the model's is in an item, in ms; ``None`` if it is no speech."""
+    match item:
+        case AssistantMessage(content=[OutputAudio(audio=bytes(pcm))]):
+            return duration_ms(pcm)
+    return None
+
+
+def _cut(item: KnownItem, audio_end_ms: int) -> KnownItem:
+    match item:
+        case AssistantMessage(content=[OutputAudio(audio=bytes(pcm)) as part]):
+            kept = attrs.evolve(part, audio=pcm[: bytes_of_ms(audio_end_ms)], transcript=UNSET)
+            return attrs.evolve(item, content=[kept])
+    return item

@@ -31,6 +31,7 @@ from ._options import (
     voice_of,
 )
 from ._origins import AllowList
+from ._pacing import Pacing, check_pacing
 from ._rest import Rest
 from ._speaking import Voice
 from ._thinking import Model
@@ -69,6 +70,7 @@ async def serve(
     key: str | None = None,
     model: Model | None = None,
     voice: Voice | None = None,
+    pacing: Pacing = "none",
     tls: bool = False,
     dialect: Dialect = "ga",
     close_codes: CloseCodes = "recorded",
@@ -88,6 +90,8 @@ async def serve(
         key: The only key that is accepted; by default any is, and none too. Keys are not logged.
         model: What thinks up the answers; by default :class:`HonestModel`.
         voice: What speaks them; by default espeak-ng where it is installed, or else an echo.
+        pacing: How fast their audio goes out: at once, ``"faster"`` than it plays, as from the
+            real server, or in ``"realtime"``.
         tls: Whether to speak ``https`` and ``wss``, with a certificate made on the spot.
         dialect: ``"beta"`` speaks the names and shapes of OpenAI's beta wire, for old clients.
         close_codes: With which codes clients are refused: ``"recorded"`` takes those of OpenAI's
@@ -111,11 +115,13 @@ async def serve(
     check_one_of("dialect", dialect, DIALECTS)
     check_one_of("close_codes", close_codes, CLOSE_CODES)
     check_limits(limits)
+    check_pacing(pacing)
     allowed = AllowList.of(origins=origins, hosts=hosts)
     ledger = Ledger(balance=balance_of(balance))
     house = House(
         model=model_of(model),
         voice=voice_of(voice),
+        pacing=pacing,
         key=secret,
         limits=limits,
         allowed=allowed,

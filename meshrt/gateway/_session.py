@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 import anyio
 import anyio.abc
@@ -28,6 +28,7 @@ from ..events import (
     InputAudioBufferCleared,
     InputAudioBufferCommit,
     InputAudioBufferCommitted,
+    InputText,
     ResponseCancel,
     ResponseCreate,
     ResponseDone,
@@ -35,6 +36,7 @@ from ..events import (
     SessionCreated,
     SessionUpdate,
     SessionUpdated,
+    SystemMessage,
     UnknownEvent,
     Usage,
     UserMessage,
@@ -43,13 +45,15 @@ from ..protocol import AnyEvent, RealtimeProtocol
 from ..protocol._checks import json_problem
 from ..session._outbox import Outbox
 from ..transports import ConnectionLost, Transport
-from ._config import check_update, new_config, updated
+from ._config import Kind, check_voice, new_config, updated
 from ._conversation import Conversation, KnownItem
 from ._ear import Ear
 from ._farewells import Farewell
-from ._heard import without_audio
+from ._formats import pcm_from
+from ._heard import taken, with_audio, without_audio
 from ._ids import new_event_id, new_id
 from ._journal import note_accepted, note_bug, note_closed, note_violation
+from ._pacing import Pacing
 from ._refusals import (
     Refusal,
     error_of,
@@ -58,12 +62,16 @@ from ._refusals import (
     refusal_of_unknown,
 )
 from ._responses import Responses
+from ._silence import Silence
 from ._speaking import Voice
-from ._thinking import Model
+from ._thinking import Model, Transcriber
+from ._transcripts import HonestTranscriber, Transcripts
+from ._values import check_known
 
 _SESSION_SECONDS: Final = 30 * 60  # the documented length of a session at Mesh's gateway
 _CLOSE_SECONDS: Final = 1.0  # how long a client may take to read what is left
 _EXPIRED: Final = "Your session hit the maximum duration of 30 minutes."
+_SILENT: Final = "The user has said nothing for a while."
 _FAILED: Final = "The server had an error while processing your request. Sorry about that!"
 
 
@@ -75,9 +83,11 @@ class GatewaySession:
         transport: The connection; the session closes it.
         tasks: Where its writer and its responses run.
         model_name: The model that the client asked for.
-        model: What thinks up the answers.
+        model: What thinks up the answers, and transcribes if it can.
         voice: What speaks them.
         charge: Is told what each response used, and says how the session ends if it may not go on.
+        pacing: How fast their audio goes out.
+        kind: What the session is for.
     """
 
     def __init__(
@@ -89,6 +99,8 @@ class GatewaySession:
         model: Model,
         voice: Voice,
         charge: Callable[[Usage], Farewell | None] = lambda _: None,
+        pacing: Pacing = "none",
+        kind: Kind = "realtime",
     ) -> None:
         self._transport = transport
         self._tasks = tasks
@@ -100,21 +112,33 @@ class GatewaySession:
         self._written = anyio.Event()
         self._conversation = Conversation()
         expires_at = int(time.time()) + _SESSION_SECONDS
-        self._config = new_config(new_id("sess"), model_name, expires_at)
+        self._config = new_config(new_id("sess"), model_name, expires_at, kind)
+        self._handlers = HANDLERS_OF[kind]
         self._responses = Responses(
             tasks,
             emit=self._emit,
             room=self._outbox.admit,
             failed=self._fail,
+            ended=self._response_ended,
             conversation=self._conversation,
             model=model,
             voice=voice,
+            pacing=pacing,
+        )
+        self._transcripts = Transcripts(
+            tasks,
+            emit=self._emit,
+            failed=self._fail,
+            conversation=self._conversation,
+            transcriber=model if isinstance(model, Transcriber) else HonestTranscriber(),
         )
         self._ear = Ear(
             emit=self._emit,
             hear=self._hear,
             interrupt=self._responses.interrupt,
             answer=self._answer_turn,
+            prompt=self._prompt,
+            silence=Silence(tasks),
         )
         transport.wake = self._outbox.wake
 
@@ -122,7 +146,7 @@ class GatewaySession:
         """Greet the client and serve it until it goes, its time is over or something fails."""
         self._ear.configure(self._config["audio"]["input"]["turn_detection"])
         self._emit(SessionCreated(session=self._config))
-        note_accepted(self._config["id"], self._config["model"])
+        note_accepted(self._config["id"], self._config.get("model", ""))
         self._tasks.start_soon(self._write)
         with anyio.move_on_after(_SESSION_SECONDS) as time_limit, self._life:
             await self._read()
@@ -188,12 +212,12 @@ class GatewaySession:
 
     def _serve(self, event: AnyEvent) -> None:
         if isinstance(event, UnknownEvent):
-            raise refusal_of_unknown(event, _SUPPORTED)
+            raise refusal_of_unknown(event, self._supported)
         if not isinstance(event, InputAudioBufferAppend) and (problem := json_problem(event.data)):
             raise Refusal(f"Invalid {event.type}: {problem}.", code="invalid_json")
-        handler = _HANDLERS.get(type(event))
+        handler = self._handlers.get(type(event))
         if handler is None:
-            raise refusal_of_type(event.type, _SUPPORTED)
+            raise refusal_of_type(event.type, self._supported)
         handler(self, event)
 
     def _emit(self, event: Event) -> None:
@@ -207,17 +231,20 @@ class GatewaySession:
         if not self._outbox.closed:
             self._outbox.put(text)
 
+    @property
+    def _supported(self) -> list[str]:
+        return [event.type for event in self._handlers]
+
     def _update(self, event: SessionUpdate) -> None:
-        check_update(event.data)
         config = updated(self._config, event)
+        if self._responses.have_spoken:
+            check_voice(self._config, config)
         self._ear.configure(config["audio"]["input"]["turn_detection"])
         self._config = config
         self._emit(SessionUpdated(session=config))
 
     def _append(self, event: InputAudioBufferAppend) -> None:
-        if len(event.audio) % 2:
-            raise Refusal("Invalid 'audio': PCM16 has two bytes per sample.", param="audio")
-        self._ear.append(event.audio)
+        self._ear.append(pcm_from(event.audio, self._config["audio"]["input"]["format"]))
 
     def _commit(self, _: InputAudioBufferCommit) -> None:
         self._ear.commit()
@@ -229,7 +256,8 @@ class GatewaySession:
     def _create_item(self, event: ConversationItemCreate) -> None:
         if not isinstance(event.item, KnownItem):
             raise refusal_of_item(event.data["item"])
-        item = attrs.evolve(event.item, object="realtime.item", status="completed")
+        named = attrs.evolve(event.item, object="realtime.item", status="completed")
+        item = taken(named, self._config["audio"]["input"]["format"])
         self._announce(item, after=event.previous_item_id or None)
 
     def _delete_item(self, event: ConversationItemDelete) -> None:
@@ -237,10 +265,11 @@ class GatewaySession:
         self._emit(ConversationItemDeleted(item_id=event.item_id))
 
     def _retrieve_item(self, event: ConversationItemRetrieve) -> None:
-        self._emit(ConversationItemRetrieved(item=self._conversation.get(event.item_id)))
+        item = self._conversation.get(event.item_id)
+        self._emit(ConversationItemRetrieved(item=with_audio(item, self._config)))
 
     def _truncate_item(self, event: ConversationItemTruncate) -> None:
-        self._responses.truncate(event.item_id, event.audio_end_ms)
+        self._responses.truncate(event.item_id, event.content_index, event.audio_end_ms)
         self._emit(
             ConversationItemTruncated(
                 item_id=event.item_id,
@@ -250,20 +279,45 @@ class GatewaySession:
         )
 
     def _create_response(self, event: ResponseCreate) -> None:
-        self._responses.start(
-            event.response or ResponseParams(), self._config["output_modalities"]
-        )
+        if event.response:
+            check_known(event.data.get("response"), ResponseParams, "response")
+        params = event.response or ResponseParams()
+        self._responses.start(params, self._config)
+        if params.conversation != "none":
+            self._ear.response_began()
 
     def _cancel_response(self, event: ResponseCancel) -> None:
         self._responses.cancel(event.response_id or None)
 
     def _answer_turn(self) -> None:
-        self._create_response(ResponseCreate())
+        if ResponseCreate not in self._handlers:
+            return
+        try:
+            self._create_response(ResponseCreate())
+        except Refusal as refusal:  # the audio that ended the turn is not to blame
+            self._emit(error_of(refusal, None))
+
+    def _response_ended(self, unplayed_ms: float) -> None:
+        self._ear.response_ended(unplayed_ms)
+
+    def _prompt(self) -> None:
+        """Add what the real server tells its model when the user says nothing."""
+        self._announce(
+            SystemMessage(
+                id=new_id("item"),
+                object="realtime.item",
+                status="completed",
+                content=[InputText(text=_SILENT)],
+            )
+        )
 
     def _hear(self, message: UserMessage) -> None:
         item_id, previous = str(message.id), self._conversation.last_id
         self._emit(InputAudioBufferCommitted(item_id=item_id, previous_item_id=previous))
         self._announce(message)
+        how = self._config["audio"]["input"]["transcription"]
+        if how is not None:
+            self._transcripts.start(message, how, self._config["include"] or ())
 
     def _announce(self, item: KnownItem, *, after: str | None = None) -> None:
         named, previous = self._conversation.add(item, after=after)
@@ -272,7 +326,9 @@ class GatewaySession:
         self._emit(ConversationItemDone(previous_item_id=previous, item=shown))
 
 
-_HANDLERS: Final[Mapping[type[Event], Callable[[GatewaySession, Any], None]]] = {
+_Handlers: TypeAlias = Mapping[type[Event], Callable[[GatewaySession, Any], None]]
+
+_LISTENING: Final[_Handlers] = {
     SessionUpdate: GatewaySession._update,
     InputAudioBufferAppend: GatewaySession._append,
     InputAudioBufferCommit: GatewaySession._commit,
@@ -280,8 +336,13 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[GatewaySession, Any], None]]] = 
     ConversationItemCreate: GatewaySession._create_item,
     ConversationItemDelete: GatewaySession._delete_item,
     ConversationItemRetrieve: GatewaySession._retrieve_item,
+}
+_ANSWERING: Final[_Handlers] = {
     ConversationItemTruncate: GatewaySession._truncate_item,
     ResponseCreate: GatewaySession._create_response,
     ResponseCancel: GatewaySession._cancel_response,
 }
-_SUPPORTED: Final = [event.type for event in _HANDLERS]
+HANDLERS_OF: Final[Mapping[Kind, _Handlers]] = {
+    "realtime": {**_LISTENING, **_ANSWERING},
+    "transcription": _LISTENING,
+}

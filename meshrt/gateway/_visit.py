@@ -125,6 +125,7 @@ async def _hold_session(house: House, upgraded: Upgrade, transport: Transport) -
                 model_name=name,
                 model=house.model,
                 voice=house.voice,
+                pacing=house.pacing,
                 charge=partial(house.charge, tab),
             )
             if house.limits.idle_seconds is not None:

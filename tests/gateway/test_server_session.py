@@ -95,9 +95,14 @@ async def test_a_semantic_detector_hears_the_end_of_a_turn_too(
     async with talk() as wire:
         await wire.say(update(turn_detection={"type": "semantic_vad", "eagerness": "high"}))
         detection = (await wire.hear())["session"]["audio"]["input"]["turn_detection"]
-        await wire.say(append(train))
+        await wire.say(append(train + bytes(2_000 * 48)))
 
-        assert detection == {"type": "semantic_vad", "eagerness": "high"}
+        assert detection == {
+            "type": "semantic_vad",
+            "eagerness": "high",
+            "create_response": True,
+            "interrupt_response": True,
+        }
         assert (await wire.until("response.done"))[-1]["response"]["status"] == "completed"
 
 
@@ -135,7 +140,7 @@ REFUSED = {
         "integer_below_min_value",
     ),
     "codec": (
-        {"audio": {"output": {"format": {"type": "audio/pcmu"}}}},
+        {"audio": {"output": {"format": {"type": "audio/opus"}}}},
         "session.audio.output.format.type",
         "invalid_value",
     ),
@@ -155,7 +160,57 @@ REFUSED = {
         "session.audio.input.turn_detection",
         "invalid_value",
     ),
-    "kind": ({"type": "transcription"}, "session.type", "invalid_value"),
+    "kind": ({"type": "transcription"}, "session.type", "invalid_parameter"),
+    "other_kind": ({"type": "dictation"}, "session.type", "invalid_value"),
+    "no_kind": ({"type": None}, "session.type", "missing_required_parameter"),
+    "unknown": ({"colour": "red"}, "session.colour", "unknown_parameter"),
+    "unknown_inside": (
+        {"audio": {"input": {"turn_detection": {"type": "semantic_vad", "threshold": 0.5}}}},
+        "session.audio.input.turn_detection.threshold",
+        "unknown_parameter",
+    ),
+    "eagerness": (
+        {"audio": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "very"}}}},
+        "session.audio.input.turn_detection.eagerness",
+        "invalid_value",
+    ),
+    "idle": (
+        {"audio": {"input": {"turn_detection": {**VAD, "idle_timeout_ms": 4_999}}}},
+        "session.audio.input.turn_detection.idle_timeout_ms",
+        "integer_below_min_value",
+    ),
+    "idle_for_long": (
+        {"audio": {"input": {"turn_detection": {**VAD, "idle_timeout_ms": 30_001}}}},
+        "session.audio.input.turn_detection.idle_timeout_ms",
+        "integer_above_max_value",
+    ),
+    "noise": (
+        {"audio": {"input": {"noise_reduction": {"type": "outer_space"}}}},
+        "session.audio.input.noise_reduction.type",
+        "invalid_value",
+    ),
+    "speed": (
+        {"audio": {"output": {"speed": 1.6}}},
+        "session.audio.output.speed",
+        "decimal_above_max_value",
+    ),
+    "slow": (
+        {"audio": {"output": {"speed": 0.2}}},
+        "session.audio.output.speed",
+        "decimal_below_min_value",
+    ),
+    "tokens": ({"max_output_tokens": 0}, "session.max_output_tokens", "integer_below_min_value"),
+    "many_tokens": (
+        {"max_output_tokens": 4_097}, "session.max_output_tokens", "integer_above_max_value",
+    ),
+    "tokens_in_words": (
+        {"max_output_tokens": "all"}, "session.max_output_tokens", "invalid_value",
+    ),
+    "choice": ({"tool_choice": "maybe"}, "session.tool_choice", "invalid_value"),
+    "effort": (
+        {"reasoning": {"effort": "none at all"}}, "session.reasoning.effort", "invalid_value",
+    ),
+    "include": ({"include": ["everything"]}, "session.include[0]", "invalid_value"),
 }  # fmt: skip
 
 
