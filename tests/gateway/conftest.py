@@ -17,8 +17,9 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from meshrt.audio import read_wav
-from meshrt.gateway import EchoVoice, Gateway, Heard, serve
-from meshrt.transports import WebSocketTransport
+from meshrt.gateway import Answer, EchoVoice, Gateway, Heard, HonestModel, serve
+from meshrt.gateway._session import GatewaySession
+from meshrt.transports import MemoryTransport, WebSocketTransport, memory_transports
 
 Json = dict[str, Any]
 
@@ -30,7 +31,7 @@ TARGET = "/v1/realtime?model=openai/gpt-realtime"
 class Wire:
     """One WebSocket to the gateway, event by event."""
 
-    def __init__(self, transport: WebSocketTransport, head: str) -> None:
+    def __init__(self, transport: WebSocketTransport | MemoryTransport, head: str) -> None:
         self.transport = transport
         self.head = head
         self._waiting: list[Json] = []
@@ -136,6 +137,28 @@ def talk(
 
 
 @pytest.fixture
+def whisper() -> Callable[..., AbstractAsyncContextManager[Wire]]:
+    """Hold a session of the gateway's in memory, for clocks that no real waiting moves."""
+
+    @asynccontextmanager
+    async def whisper(**options: Any) -> AsyncIterator[Wire]:
+        ours, theirs = memory_transports()
+        options = {"model": HonestModel(), "voice": EchoVoice(), **options}
+        async with anyio.create_task_group() as tasks:
+            session = GatewaySession(theirs, tasks, model_name="m", **options)
+            tasks.start_soon(session.run)
+            wire = Wire(ours, head="")
+            assert (await wire.hear())["type"] == "session.created"
+            yield wire
+            tasks.cancel_scope.cancel()
+        session.release()
+        await ours.abort()
+        await theirs.abort()
+
+    return whisper
+
+
+@pytest.fixture
 def ask(port_of: Callable[[Gateway], int]) -> Callable[..., Any]:
     """Send bytes to a gateway and return all that it answers until it hangs up."""
 
@@ -169,6 +192,23 @@ class Thinker:
         self.asked.set()
         await self.may_answer.wait()
         return self._answer
+
+
+class Fixed:
+    """A model with one answer, whatever it hears."""
+
+    def __init__(self, answer: str | Answer) -> None:
+        self.heard: list[Heard] = []
+        self._answer = answer
+
+    async def reply(self, heard: Heard) -> str | Answer:
+        self.heard.append(heard)
+        return self._answer
+
+
+@pytest.fixture
+def fixed() -> type[Fixed]:
+    return Fixed
 
 
 @pytest.fixture
