@@ -8,6 +8,7 @@ from .._public import publish
 from ._answer import (
     Answer as Answer,
     Call as Call,
+    CallMcp as CallMcp,
     Fail as Fail,
     Interleave as Interleave,
     Part as Part,
@@ -40,6 +41,7 @@ __all__ = (
     "MODELS",
     "Answer",
     "Call",
+    "CallMcp",
     "CloseCodes",
     "Dialect",
     "EchoVoice",

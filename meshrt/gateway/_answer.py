@@ -27,6 +27,26 @@ class Call:
 
 
 @attrs.frozen
+class CallMcp:
+    """A call of a tool of an MCP server, which real servers make themselves.
+
+    Nobody is called: the answer says what comes of it. Where the session wants an approval that
+    the client has not given, a request for it is all that becomes of the call.
+    """
+
+    server_label: str
+    """The server, by the label of its tool."""
+    name: str
+    """The tool's name."""
+    arguments: Mapping[str, Any] | str = ""
+    """Its arguments: a mapping, which is sent as JSON, or the text itself."""
+    output: str | None = None
+    """What it gives."""
+    error: str | None = None
+    """Why it failed, in place of an output."""
+
+
+@attrs.frozen
 class Refuse:
     """A message that the content filter cuts: the response ends with it, ``incomplete``."""
 
@@ -48,14 +68,14 @@ class Fail:
 class Interleave:
     """Parts whose items are open at the same time, and whose deltas take turns."""
 
-    parts: Sequence[Say | Call]
+    parts: Sequence[Say | Call | CallMcp]
     """The items, in the order in which they open."""
 
 
-Part: TypeAlias = Say | Call | Refuse | Fail | Interleave
+Part: TypeAlias = Say | Call | CallMcp | Refuse | Fail | Interleave
 Answer: TypeAlias = Sequence[Part]
 
-_PARTS: Final = (Say, Call, Refuse, Fail, Interleave)
+_PARTS: Final = (Say, Call, CallMcp, Refuse, Fail, Interleave)
 _NAMES: Final = ", ".join(f"{kind.__name__}(…)" for kind in _PARTS)
 
 

@@ -5,12 +5,30 @@ from typing import Final, TypeAlias, TypeVar, final
 
 import attrs
 
-from ..events import AssistantMessage, FunctionCall, FunctionCallOutput, SystemMessage, UserMessage
+from ..events import (
+    AssistantMessage,
+    FunctionCall,
+    FunctionCallOutput,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
+    SystemMessage,
+    UserMessage,
+)
 from ._ids import new_id
 from ._refusals import Refusal
 
 KnownItem: TypeAlias = (
-    SystemMessage | UserMessage | AssistantMessage | FunctionCall | FunctionCallOutput
+    SystemMessage
+    | UserMessage
+    | AssistantMessage
+    | FunctionCall
+    | FunctionCallOutput
+    | McpListTools
+    | McpCall
+    | McpApprovalRequest
+    | McpApprovalResponse
 )
 
 _Item = TypeVar("_Item", bound=KnownItem)
@@ -101,7 +119,7 @@ def turn_of(items: Sequence[KnownItem]) -> list[KnownItem]:
     """Return the items since the model last spoke or called, oldest first."""
     turn: list[KnownItem] = []
     for item in reversed(items):
-        if isinstance(item, AssistantMessage | FunctionCall):
+        if isinstance(item, AssistantMessage | FunctionCall | McpCall):
             break
         turn.insert(0, item)
     return turn

@@ -14,6 +14,10 @@ from ..events import (
     InputAudio,
     InputImage,
     InputText,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
     OutputAudio,
     UserMessage,
 )
@@ -50,6 +54,14 @@ class Listener:
             case InputImage(image_url=str(url)):
                 return HeardImage(image_url=url)
         return None
+
+
+def kept(item: KnownItem) -> KnownItem:
+    """Return an item of the client's with what the server adds to one that is complete."""
+    match item:
+        case McpListTools() | McpCall() | McpApprovalRequest() | McpApprovalResponse():
+            return item
+    return attrs.evolve(item, object="realtime.item", status="completed")
 
 
 def taken(item: KnownItem, audio_format: Mapping[str, Any]) -> KnownItem:

@@ -32,6 +32,7 @@ from ..events import (
     TextPart,
 )
 from ._answer import Call, Say
+from ._conversation import KnownItem
 from ._formats import wire_of
 from ._ids import new_id
 from ._thinking import deltas
@@ -102,7 +103,7 @@ class Output(ABC):
         """Return what is said between its last delta and the item's end."""
 
     @abstractmethod
-    def item(self) -> AssistantMessage | FunctionCall:
+    def item(self) -> KnownItem:
         """Return the item as it is now, audio included."""
 
 
@@ -192,9 +193,7 @@ class CallOutput(Output):
     """
 
     def __init__(self, place: Mapping[str, Any], call: Call) -> None:
-        given = call.arguments
-        text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
-        super().__init__(place, (Piece(text=bit) for bit in _ARGUMENTS.findall(text)))
+        super().__init__(place, pieces_of_arguments(call.arguments))
         self._name = call.name
         self._call_id = call.call_id or new_id("call")
         self._arguments = ""
@@ -234,6 +233,13 @@ class CallOutput(Output):
             name=self._name,
             arguments=self._arguments,
         )
+
+
+def pieces_of_arguments(arguments: Mapping[str, Any] | str) -> Iterator[Piece]:
+    """Cut arguments into pieces: those of a mapping as JSON, a text as it is."""
+    if not isinstance(arguments, str):
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    return (Piece(text=bit) for bit in _ARGUMENTS.findall(arguments))
 
 
 def padding_for(text: str) -> str:

@@ -24,11 +24,12 @@ from ..events import (
     ResponseOutputItemDone,
     StatusDetails,
 )
-from ._answer import Answer, Call, Fail, Interleave, Part, Refuse, Say, answer_of
+from ._answer import Answer, Call, CallMcp, Fail, Interleave, Part, Refuse, Say, answer_of
 from ._conversation import Conversation
 from ._formats import whole
 from ._heard import without_audio
 from ._ids import new_id
+from ._mcp import output_of_mcp
 from ._outputs import CallOutput, MessageOutput, Output, Piece
 from ._pacing import Pace
 from ._plan import Plan
@@ -141,10 +142,13 @@ class Answering:
                 return _FILTERED  # noqa: ASYNC910  the same
         return _COMPLETED  # noqa: ASYNC910  an answer of nothing, after the model's own wait
 
-    async def _output(self, part: Say | Call, voice: Voice) -> Callable[[], Output]:
+    async def _output(self, part: Say | Call | CallMcp, voice: Voice) -> Callable[[], Output]:
         """Prepare an item: it gets its place when it opens."""
         if isinstance(part, Call):
             return lambda: CallOutput(self._next_place, part)  # noqa: ASYNC910  the model waited
+        if isinstance(part, CallMcp):
+            heard = self._plan.heard
+            return lambda: output_of_mcp(self._next_place, part, heard)  # noqa: ASYNC910  the same
         audio = await self._spoken(part.text, voice) if self._plan.spoken else None
         await checkpoint()
         return lambda: MessageOutput(
@@ -241,14 +245,14 @@ class Answering:
         )
 
 
-def _items_of(part: Part) -> Sequence[Say | Call]:
+def _items_of(part: Part) -> Sequence[Say | Call | CallMcp]:
     """Return what becomes an item."""
     match part:
         case Interleave(parts):
             return parts
         case Refuse(text):
             return [Say(text)] if text else []
-        case Say() | Call():
+        case Say() | Call() | CallMcp():
             return [part]
         case Fail():
             return []

@@ -7,7 +7,6 @@ from typing import Any, Final, TypeAlias, final
 
 import anyio
 import anyio.abc
-import attrs
 
 from ..errors import RemoteProtocolError
 from ..events import (
@@ -29,10 +28,12 @@ from ..events import (
     InputAudioBufferCommit,
     InputAudioBufferCommitted,
     InputText,
+    RealtimeSessionConfig,
     ResponseCancel,
     ResponseCreate,
     ResponseDone,
     ResponseParams,
+    Session,
     SessionCreated,
     SessionUpdate,
     SessionUpdated,
@@ -50,9 +51,10 @@ from ._conversation import Conversation, KnownItem
 from ._ear import Ear
 from ._farewells import Farewell
 from ._formats import pcm_from
-from ._heard import taken, with_audio, without_audio
+from ._heard import kept, taken, with_audio, without_audio
 from ._ids import new_event_id, new_id
 from ._journal import note_accepted, note_bug, note_closed, note_violation
+from ._mcp import listing_of, servers_in
 from ._pacing import Pacing
 from ._refusals import (
     Refusal,
@@ -114,6 +116,7 @@ class GatewaySession:
         expires_at = int(time.time()) + _SESSION_SECONDS
         self._config = new_config(new_id("sess"), model_name, expires_at, kind)
         self._handlers = HANDLERS_OF[kind]
+        self._listed: set[str] = set()
         self._responses = Responses(
             tasks,
             emit=self._emit,
@@ -242,6 +245,21 @@ class GatewaySession:
         self._ear.configure(config["audio"]["input"]["turn_detection"])
         self._config = config
         self._emit(SessionUpdated(session=config))
+        self._list_tools(event.session)
+
+    def _list_tools(self, session: Session) -> None:
+        """List the tools of each MCP server that was not listed before."""
+        tools = session.tools if isinstance(session, RealtimeSessionConfig) else ()
+        for server in servers_in(tools or ()):
+            if server.server_label in self._listed:
+                continue
+            self._listed.add(server.server_label)
+            item, events = listing_of(server)
+            _, previous = self._conversation.add(item)
+            self._emit(ConversationItemAdded(previous_item_id=previous, item=item))
+            for event in events:
+                self._emit(event)
+            self._emit(ConversationItemDone(previous_item_id=previous, item=item))
 
     def _append(self, event: InputAudioBufferAppend) -> None:
         self._ear.append(pcm_from(event.audio, self._config["audio"]["input"]["format"]))
@@ -256,8 +274,7 @@ class GatewaySession:
     def _create_item(self, event: ConversationItemCreate) -> None:
         if not isinstance(event.item, KnownItem):
             raise refusal_of_item(event.data["item"])
-        named = attrs.evolve(event.item, object="realtime.item", status="completed")
-        item = taken(named, self._config["audio"]["input"]["format"])
+        item = taken(kept(event.item), self._config["audio"]["input"]["format"])
         self._announce(item, after=event.previous_item_id or None)
 
     def _delete_item(self, event: ConversationItemDelete) -> None:

@@ -17,6 +17,10 @@ from ..events import (
     InputImage,
     InputText,
     InputTokenDetails,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
     OutputAudio,
     OutputText,
     OutputTokenDetails,
@@ -147,6 +151,13 @@ def _tokens_of_item(item: KnownItem) -> Tokens:
             return Tokens(text=tokens_of_text(f"{item.name} {item.arguments}"))
         case FunctionCallOutput():
             return Tokens(text=tokens_of_text(item.output))
+        case McpCall():
+            words = f"{item.name} {item.arguments} {item.output or ''}"
+            return Tokens(text=tokens_of_text(words))
+        case McpListTools():
+            return Tokens(text=len(item.tools))
+        case McpApprovalRequest() | McpApprovalResponse():
+            return Tokens()
 
 
 def _tokens_of_part(part: Any) -> Tokens:

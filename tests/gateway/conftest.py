@@ -34,6 +34,7 @@ class Wire:
     def __init__(self, transport: WebSocketTransport | MemoryTransport, head: str) -> None:
         self.transport = transport
         self.head = head
+        self.greeting: Json = {}
         self._waiting: list[Json] = []
 
     async def say(self, *messages: Mapping[str, Any] | str | bytes) -> None:
@@ -148,7 +149,8 @@ def whisper() -> Callable[..., AbstractAsyncContextManager[Wire]]:
             session = GatewaySession(theirs, tasks, model_name="m", **options)
             tasks.start_soon(session.run)
             wire = Wire(ours, head="")
-            assert (await wire.hear())["type"] == "session.created"
+            wire.greeting = await wire.hear()
+            assert wire.greeting["type"] == "session.created"
             yield wire
             tasks.cancel_scope.cancel()
         session.release()
