@@ -257,7 +257,7 @@ async def test_a_cancelled_response_ends_all_its_open_items(
 async def test_a_model_is_told_all_that_it_may_want_to_know(
     talk: Talk, fixed: Any, update: Callable[..., Json], write: Callable[..., Json]
 ) -> None:
-    model = fixed([Say("Let me see."), WEATHER])
+    model = fixed([WEATHER])
     tool = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
     image = {"type": "input_image", "image_url": "data:image/png;base64,AAAA"}
     shown = {"type": "message", "role": "user", "content": [image]}
@@ -278,7 +278,7 @@ async def test_a_model_is_told_all_that_it_may_want_to_know(
     assert second.tool_choice == "none"
     assert [item.output for item in second.tool_outputs] == ["Rain."]
     assert [item.type for item in second.history] == [
-        "message", "message", "message", "function_call", "function_call_output",
+        "message", "message", "function_call", "function_call_output",
     ]  # fmt: skip
 
 
@@ -426,6 +426,18 @@ async def test_an_item_that_is_cut_while_it_is_said_stays_cut(
 
     assert "transcript" not in part
     assert len(part["audio"]) == 40 * 64
+
+
+async def test_a_message_is_not_cut_before_it_sounds(talk: Talk, fixed: Any) -> None:
+    async with talk(model=fixed("word " * 50_000)) as wire:
+        await wire.say({**CREATE, "response": TEXT})
+        item_id = (await wire.until("response.output_text.delta"))[-1]["item_id"]
+        cut = {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0}
+        await wire.say({**cut, "audio_end_ms": 0}, {"type": "response.cancel"})
+
+        assert (await wire.until("error"))[-1]["error"]["message"] == (
+            "Only model output audio messages can be truncated."
+        )
 
 
 async def test_a_part_that_is_not_there_is_not_cut(talk: Talk) -> None:

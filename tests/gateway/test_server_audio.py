@@ -1,6 +1,7 @@
 """How audio comes in and goes out: the telephone's formats, and the pace."""
 
 import base64
+from array import array
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import trio.testing
 from meshrt.audio import (
     alaw_of,
     chunks,
+    pcm_of,
     pcm_of_alaw,
     pcm_of_ulaw,
     resample,
@@ -20,7 +22,7 @@ from meshrt.audio import (
 )
 from meshrt.errors import ConfigurationError
 from meshrt.gateway import serve
-from meshrt.gateway._formats import pcm_from, wire_of
+from meshrt.gateway._formats import pcm_from, whole, wire_of
 
 pytestmark = pytest.mark.anyio
 
@@ -130,6 +132,32 @@ async def test_one_response_may_be_for_a_telephone(
 
     assert len(audio_of(events)) == len(train) // 6
     assert events[-1]["response"]["audio"]["output"]["format"] == PCMA
+
+
+async def test_what_a_response_is_given_comes_from_the_telephone_too(
+    talk: Talk, train: bytes
+) -> None:
+    call = base64.b64encode(ulaw_of(resample(train, 24_000, 8_000))).decode()
+    part = {"type": "input_audio", "audio": call}
+    params = {
+        "input": [{"type": "message", "role": "user", "content": [part]}],
+        "output_modalities": ["text"],
+    }
+    async with talk() as wire:
+        await wire.say(both(PCMU), {**CREATE, "response": params})
+        events = await wire.until("response.done")
+
+    heard_ms = len(base64.b64decode(call)) / 8
+    details = events[-1]["response"]["usage"]["input_token_details"]
+    assert details["audio_tokens"] == -(-heard_ms // 100)
+
+
+def test_three_samples_become_their_mean_and_a_rest_is_none() -> None:
+    samples = pcm_of(array("h", [0, 264, 528, 8, 8]))
+
+    assert samples_of(pcm_of_alaw(wire_of(samples, PCMA))).tolist() == [264]
+    assert whole(samples, PCMA) == samples[:6]
+    assert whole(samples, PCM) == samples
 
 
 def test_what_came_from_a_telephone_is_the_same_again() -> None:

@@ -82,6 +82,29 @@ async def test_speech_does_not_interrupt_where_it_must_not(
         assert (await wire.until("response.done"))[-1]["response"]["status"] == "completed"
 
 
+async def test_a_turn_that_ends_during_a_response_is_refused_an_answer_and_heard(
+    talk: Talk,
+    thinker: Any,
+    update: Callable[..., Json],
+    append: Callable[[bytes], Json],
+    two_turns: bytes,
+) -> None:
+    async with talk(model=thinker) as wire:
+        detection = {"type": "server_vad", "interrupt_response": False}
+        await wire.say(update(turn_detection=detection), CREATE)
+        await wire.say({**append(two_turns), "event_id": "mine"}, {"type": "unknown"})
+        events = await wire.until("error")
+        events += await wire.until("error")
+        events += await wire.until("error")
+
+    first, second, unknown = [e["error"] for e in events if e["type"] == "error"]
+    assert first["code"] == second["code"] == "conversation_already_has_active_response"
+    # The audio is not to blame.
+    assert (first["event_id"], unknown["param"]) == (None, "type")
+    stopped = [e for e in events if e["type"] == "input_audio_buffer.speech_stopped"]
+    assert len(stopped) == 2
+
+
 async def test_a_second_response_in_the_conversation_is_refused_while_one_runs(
     talk: Talk, thinker: Any
 ) -> None:

@@ -8,6 +8,8 @@ import anyio
 import pytest
 import trio.testing
 
+from meshrt.gateway._silence import Silence
+
 pytestmark = pytest.mark.anyio
 
 Json = dict[str, Any]
@@ -79,6 +81,21 @@ async def test_the_timeout_is_counted_on_the_clock(
         await wire.until("input_audio_buffer.timeout_triggered")
 
         assert anyio.current_time() - began == pytest.approx(8)
+
+
+async def test_a_new_wait_ends_the_one_before_it() -> None:
+    expired: list[tuple[float, float]] = []
+    began = anyio.current_time()
+
+    async with anyio.create_task_group() as tasks:
+        silence = Silence(tasks)
+        for start_ms in (1.0, 2.0):
+            silence.watch(
+                1, 5, place=lambda at=start_ms: at,
+                expired=lambda at: expired.append((at, anyio.current_time() - began)),
+            )  # fmt: skip
+
+    assert expired == [(2.0, pytest.approx(6))]
 
 
 @pytest.mark.parametrize("by", ["speech", "update", "response"])
