@@ -64,7 +64,7 @@ class Responses:
         )
         self._model = model
         self._voice = voice
-        self._pacing = pacing
+        self._pacing: Pacing = pacing
         self._running: dict[str, Answering] = {}
         self._have_spoken = False
 
