@@ -1,7 +1,7 @@
 """The session's configuration, on the server's side: defaults, and what an update changes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from ..events import SessionUpdate
@@ -15,12 +15,13 @@ from ._values import (
     check_known,
     check_max_tokens,
     check_modalities,
+    check_noise,
     check_output,
     check_reasoning,
     check_tool_choice,
 )
 
-Kind: TypeAlias = Literal["realtime", "transcription"]
+Kind: TypeAlias = Literal["realtime", "transcription", "translation"]
 """What a session is for; the address that the client dials decides."""
 
 _IMMUTABLE: Final = frozenset({"type", "id", "object", "model", "expires_at"})
@@ -79,6 +80,17 @@ def new_config(
             "include": None,
             "audio": {"input": _DEFAULT_INPUT},
         }
+    if kind == "translation":
+        return {
+            "type": "translation",
+            "id": session_id,
+            "model": model,
+            "expires_at": expires_at,
+            "audio": {
+                "input": {"transcription": None, "noise_reduction": None},
+                "output": {"language": "en"},
+            },
+        }
     return {
         "type": "realtime",
         "object": "realtime.session",
@@ -111,10 +123,7 @@ def updated(config: Mapping[str, Any], update: SessionUpdate) -> dict[str, Any]:
     check_known(update.data["session"], KINDS[config["type"]], "session")
     changes = json.loads(encode(update))["session"]
     new = _merged(config, {k: v for k, v in changes.items() if k not in _IMMUTABLE}, "session")
-    check_input(new["audio"]["input"], "session.audio.input")
-    check_include(new["include"], "session.include")
-    if config["type"] == "realtime":
-        _check_speaker(new)
+    _CHECKS[config["type"]](new)
     return new
 
 
@@ -133,6 +142,8 @@ def check_voice(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
 
 def _check_kind(session: Mapping[str, Any], kind: Kind) -> None:
     wanted = session.get("type")
+    if wanted is None and kind == "translation":
+        return  # clients of these sessions send none
     if wanted is None:
         raise Refusal(
             "Missing required parameter: 'session.type'.",
@@ -152,12 +163,29 @@ def _check_kind(session: Mapping[str, Any], kind: Kind) -> None:
         )
 
 
+def _check_interpreter(new: Mapping[str, Any]) -> None:
+    check_noise(new["audio"]["input"]["noise_reduction"], "session.audio.input.noise_reduction")
+
+
+def _check_listener(new: Mapping[str, Any]) -> None:
+    check_input(new["audio"]["input"], "session.audio.input")
+    check_include(new["include"], "session.include")
+
+
 def _check_speaker(new: Mapping[str, Any]) -> None:
+    _check_listener(new)
     check_modalities(new["output_modalities"], "session.output_modalities")
     check_output(new["audio"]["output"], "session.audio.output")
     check_max_tokens(new["max_output_tokens"], "session.max_output_tokens")
     check_tool_choice(new["tool_choice"], "session.tool_choice")
     check_reasoning(new.get("reasoning"), "session.reasoning")
+
+
+_CHECKS: Final[Mapping[Kind, Callable[[Mapping[str, Any]], None]]] = {
+    "realtime": _check_speaker,
+    "transcription": _check_listener,
+    "translation": _check_interpreter,
+}
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> dict[str, Any]:

@@ -111,18 +111,22 @@ class Ear:
                 expired=self._timed_out,
             )
 
+    @property
+    def can_commit(self) -> bool:
+        """Whether there is enough to commit by hand."""
+        return self._buffer.uncommitted_ms >= _SHORTEST_COMMIT_MS
+
     def commit(self) -> None:
         """Make a user message of the buffer, as the client asks.
 
         Raises:
             Refusal: There are less than 100 ms in it.
         """
-        buffered_ms = self._buffer.uncommitted_ms
-        if buffered_ms < _SHORTEST_COMMIT_MS:
+        if not self.can_commit:
             raise Refusal(
                 "Error committing input audio buffer: buffer too small. Expected at least "
-                f"{_SHORTEST_COMMIT_MS}ms of audio, but buffer only has {buffered_ms:.2f}ms of "
-                "audio.",
+                f"{_SHORTEST_COMMIT_MS}ms of audio, but buffer only has "
+                f"{self._buffer.uncommitted_ms:.2f}ms of audio.",
                 code="input_audio_buffer_commit_empty",
             )
         self._commit(self._buffer.commit())

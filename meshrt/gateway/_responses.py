@@ -1,21 +1,19 @@
 """The responses of one session: which run, what starts one, what stops it."""
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
-import anyio.abc
 import attrs
 
 from ..audio import bytes_of_ms, duration_ms
-from ..events import UNSET, AssistantMessage, Event, OutputAudio, ResponseParams
+from ..events import UNSET, AssistantMessage, OutputAudio, ResponseParams
 from ._conversation import Conversation, KnownItem
-from ._pacing import Pace, Pacing
+from ._pacing import Pace
 from ._plan import Planner
 from ._refusals import Refusal
 from ._response import Answering, Surroundings
-from ._speaking import Voice
-from ._thinking import Model
+from ._service import Cast, Line
 from ._tokens import Allowance, Reader
 from ._values import check_range
 
@@ -25,46 +23,33 @@ class Responses:
     """Start and stop responses, at most one of them in the conversation at a time.
 
     Args:
-        tasks: Where they run.
-        emit: Sends an event to the client.
-        room: Waits until the client has read enough for so many bytes more.
-        failed: Is told what a model or a voice raised.
-        ended: Is told when a response in the conversation has ended by itself, and how many ms
-            of its audio the client has yet to play.
+        line: The session's client.
+        cast: Who thinks and speaks.
         conversation: The session's.
-        model: What thinks up the answers.
-        voice: What speaks them.
-        pacing: How fast their audio goes out.
+        ended: Is told when a response in the conversation has ended, and how many ms of its audio
+            the client has yet to play.
     """
 
     def __init__(
         self,
-        tasks: anyio.abc.TaskGroup,
+        line: Line,
+        cast: Cast,
         *,
-        emit: Callable[[Event], None],
-        room: Callable[[int], Awaitable[None]],
-        failed: Callable[[Exception], None],
-        ended: Callable[[float], None],
         conversation: Conversation,
-        model: Model,
-        voice: Voice,
-        pacing: Pacing,
+        ended: Callable[[float], None],
     ) -> None:
-        self._tasks = tasks
-        self._failed = failed
+        self._line = line
+        self._cast = cast
         self._ended = ended
         self._conversation = conversation
         self._planner = Planner(conversation)
         self._around = Surroundings(
-            emit=emit,
-            room=room,
+            emit=line.emit,
+            room=line.room,
             conversation=conversation,
             reader=Reader(),
             allowance=Allowance(),
         )
-        self._model = model
-        self._voice = voice
-        self._pacing: Pacing = pacing
         self._running: dict[str, Answering] = {}
         self._have_spoken = False
 
@@ -86,9 +71,9 @@ class Responses:
                 "creating a new one.",
                 code="conversation_already_has_active_response",
             )
-        answer = Answering(plan, self._around, pace=Pace(self._pacing))
+        answer = Answering(plan, self._around, pace=Pace(self._cast.pacing))
         self._running[answer.id] = answer
-        self._tasks.start_soon(self._run, answer)
+        self._line.tasks.start_soon(self._run, answer)
 
     @property
     def have_spoken(self) -> bool:
@@ -150,9 +135,9 @@ class Responses:
 
     async def _run(self, answer: Answering) -> None:  # noqa: ASYNC910  a task of its own
         try:
-            await answer.run(self._model, self._voice)
+            await answer.run(self._cast.model, self._cast.voice)
         except Exception as error:  # noqa: BLE001  a model or a voice is anybody's
-            self._failed(error)
+            self._line.failed(error)
         finally:
             del self._running[answer.id]
             self._have_spoken |= answer.has_spoken

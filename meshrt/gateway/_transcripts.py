@@ -1,10 +1,7 @@
 """What the user said, in text: after the fact, and in whatever order it is found out."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, final
-
-import anyio.abc
-from anyio.lowlevel import checkpoint
 
 from ..audio import duration_ms
 from ..events import (
@@ -27,7 +24,8 @@ from ._heard import audio_of, transcribed
 from ._hearing import speech_spans
 from ._ids import new_id
 from ._outputs import padding_for
-from ._thinking import HeardAudio, Transcriber, deltas
+from ._service import Cast, Line
+from ._thinking import HeardAudio, deltas
 from ._tokens import tokens_of_input, tokens_of_text
 
 _SPEAKER: Final = "spk_1"  # nobody tells voices apart here
@@ -36,45 +34,19 @@ _WITH_SPEAKERS: Final = "diarize"
 
 
 @final
-class HonestTranscriber:
-    """Says how much speech there is, and claims no understanding of it."""
-
-    async def transcribe(self, audio: HeardAudio) -> str:
-        """Return the length of the speech in brackets; nothing where nobody speaks.
-
-        Cancelling is safe: nothing has happened.
-        """
-        await checkpoint()
-        seconds = max(audio.speech_ms / 1000, 0.1)
-        return f"[{seconds:.1f} seconds of speech]" if audio.speech_ms else ""
-
-
-@final
 class Transcripts:
     """Transcribe messages, each on its own.
 
     Args:
-        tasks: Where that happens.
-        emit: Sends an event to the client.
-        failed: Is told what a transcriber raised.
+        line: The session's client.
+        cast: Who says what was said.
         conversation: Where the words are kept too.
-        transcriber: What finds out the words.
     """
 
-    def __init__(
-        self,
-        tasks: anyio.abc.TaskGroup,
-        *,
-        emit: Callable[[Event], None],
-        failed: Callable[[Exception], None],
-        conversation: Conversation,
-        transcriber: Transcriber,
-    ) -> None:
-        self._tasks = tasks
-        self._emit = emit
-        self._failed = failed
+    def __init__(self, line: Line, cast: Cast, *, conversation: Conversation) -> None:
+        self._line = line
+        self._transcriber = cast.transcriber
         self._conversation = conversation
-        self._transcriber = transcriber
 
     def start(self, message: UserMessage, how: Mapping[str, Any], include: Sequence[str]) -> None:
         """Begin to transcribe a message.
@@ -84,7 +56,7 @@ class Transcripts:
             how: The session's ``transcription``.
             include: The session's ``include``.
         """
-        self._tasks.start_soon(self._run, message, str(how.get("model")), include)
+        self._line.tasks.start_soon(self._run, message, str(how.get("model")), include)
 
     async def _run(  # noqa: ASYNC910  a task of its own
         self, message: UserMessage, model: str, include: Sequence[str]
@@ -95,17 +67,17 @@ class Transcripts:
         try:
             words = await self._transcriber.transcribe(heard)
         except Exception as error:  # noqa: BLE001  a transcriber is anybody's
-            self._failed(error)
+            self._line.failed(error)
             return
         place: dict[str, Any] = {"item_id": str(message.id), "content_index": 0}
         if isinstance(words, Fail):
-            self._emit(_failure(words, place))
+            self._line.emit(_failure(words, place))
             return
         for event in _spoken(words, place, model, with_logprobs=bool(include)):
-            self._emit(event)
+            self._line.emit(event)
         if _WITH_SPEAKERS in model and spans:
-            self._emit(_segment(words, place, spans))
-        self._emit(
+            self._line.emit(_segment(words, place, spans))
+        self._line.emit(
             ConversationItemInputAudioTranscriptionCompleted(
                 **place,
                 transcript=words,

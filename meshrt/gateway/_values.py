@@ -210,10 +210,18 @@ def check_input(audio_input: Mapping[str, Any], param: str) -> None:
         Refusal: A value of it is out of its range.
     """
     check_format(audio_input["format"], f"{param}.format")
-    noise = audio_input.get("noise_reduction")
-    if noise is not None:
-        check_one_of(noise.get("type"), _NOISES, f"{param}.noise_reduction.type")
+    check_noise(audio_input.get("noise_reduction"), f"{param}.noise_reduction")
     check_detection(audio_input.get("turn_detection"), f"{param}.turn_detection")
+
+
+def check_noise(reduction: Mapping[str, Any] | None, param: str) -> None:
+    """Refuse a noise that nobody reduces.
+
+    Raises:
+        Refusal: It is one.
+    """
+    if reduction is not None:
+        check_one_of(reduction.get("type"), _NOISES, f"{param}.type")
 
 
 def check_output(audio_output: Mapping[str, Any], param: str) -> None:
