@@ -1,7 +1,7 @@
 """The session's configuration, on the server's side: defaults, and what an update changes."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from ..events import SessionUpdate
@@ -65,6 +65,18 @@ _DEFAULT_INPUT: Final = {
     "noise_reduction": None,
     "turn_detection": DEFAULT_VAD,
 }
+
+
+def kind_of(path: str, query: Mapping[str, Sequence[str]]) -> Kind:
+    """Return what a session is for that is opened at this address.
+
+    Args:
+        path: The path of the URL.
+        query: The query of the URL.
+    """
+    if path.endswith("/translations"):
+        return "translation"
+    return "transcription" if "transcription" in query.get("intent", ()) else "realtime"
 
 
 def new_config(

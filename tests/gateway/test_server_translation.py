@@ -1,8 +1,10 @@
 """A session that translates: speech in, the words of both languages and speech out."""
 
 import base64
+import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,9 @@ pytestmark = pytest.mark.anyio
 Json = dict[str, Any]
 Talk = Callable[..., AbstractAsyncContextManager[Any]]
 
+DECLARED: Json = json.loads(
+    Path(__file__).parents[1].joinpath("data", "wire.json").read_text("utf-8")
+)["translation"]["server"]
 CLOSE = {"type": "session.close"}
 
 
@@ -68,6 +73,20 @@ async def test_a_sentence_comes_out_in_the_other_language(whisper: Talk, train: 
     assert (events[-1]["type"], code) == ("session.closed", 1000)
     assert model.heard[0].instructions == "Translate into de."
     assert {e["type"].partition(".")[0] for e in events} == {"session"}
+
+
+async def test_all_that_such_a_session_may_say_is_said(whisper: Talk, train: bytes) -> None:
+    async with whisper(model=Interpreter(), kind="translation") as wire:
+        await wire.say(interpret(input={"transcription": {"model": "gpt-realtime-whisper"}}))
+        await wire.say({"type": "unknown"}, speak(train), CLOSE)
+        events, _, _ = await wire.end()
+
+    said = [wire.greeting, *events]
+    assert {event["type"] for event in said} == {*DECLARED}
+    for event in said:
+        declared = DECLARED[event["type"]]
+        needed = {name for name, kind in declared.items() if not kind.startswith("optional ")}
+        assert needed <= event.keys() <= declared.keys() | {"type"}, event
 
 
 async def test_what_is_half_said_is_translated_at_the_close(whisper: Talk, train: bytes) -> None:
