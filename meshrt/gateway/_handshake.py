@@ -11,11 +11,17 @@ from anyio.abc import ByteStream
 
 from .._secret import Secret
 from ..transports import WebSocketTransport, accept_websocket, offered_subprotocols
+from ._config import Kind, kind_of
 from ._http import SAFE_HEADERS, Refused, Request
 from ._journal import note_refused
 from ._limits import Limits
 
-PATHS: Final = ("/v1/realtime", "/realtime")
+PATHS: Final = (
+    "/v1/realtime",
+    "/realtime",
+    "/v1/realtime/translations",
+    "/realtime/translations",
+)
 _KEY_SUBPROTOCOL: Final = "openai-insecure-api-key."
 
 
@@ -26,12 +32,14 @@ class Upgrade:
     Attributes:
         transport: The WebSocket.
         model: The model that it asks for, or ``None``.
+        kind: What it wants a session for.
         key: The key that it brought, or ``None``; whether it is right is not judged here.
         wants_beta: Whether it said that it speaks the beta wire.
     """
 
     transport: WebSocketTransport
     model: str | None
+    kind: Kind
     key: Secret | None
     wants_beta: bool
 
@@ -66,6 +74,7 @@ async def upgrade(stream: ByteStream, request: Request, limits: Limits) -> Upgra
     return Upgrade(
         transport=transport,
         model=request.query.get("model", [None])[0],
+        kind=kind_of(request.path, request.query),
         key=_key_of(request),
         wants_beta="realtime=v1" in request.header("openai-beta").lower(),
     )

@@ -89,9 +89,12 @@ class House:
             return "beta_api_shape_disabled", message
         if self.key is not None and upgrade.key != self.key:
             return "invalid_api_key", "Incorrect API key provided."
-        return self._problem_of_model(upgrade.model) or self._problem_of_owner(upgrade.key)
+        return self._problem_of_model(upgrade) or self._problem_of_owner(upgrade.key)
 
-    def _problem_of_model(self, model: str | None) -> tuple[str, str] | None:
+    def _problem_of_model(self, upgrade: Upgrade) -> tuple[str, str] | None:
+        model = upgrade.model
+        if model is None and upgrade.kind == "transcription":
+            return None  # what transcribes is named in the session's configuration
         if model is None:
             return "missing_model", f"The query has no `model`. There are: {', '.join(MODELS)}."
         if full_name(model) is None:

@@ -126,6 +126,7 @@ async def _hold_session(house: House, upgraded: Upgrade, transport: Transport) -
                 model=house.model,
                 voice=house.voice,
                 pacing=house.pacing,
+                kind=upgraded.kind,
                 charge=partial(house.charge, tab),
             )
             if house.limits.idle_seconds is not None:

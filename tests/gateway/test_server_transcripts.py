@@ -7,7 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
-from meshrt.gateway import Fail, Heard, HeardAudio
+from meshrt.gateway import Fail, Heard, HeardAudio, serve
+from meshrt.gateway._config import kind_of
 
 pytestmark = pytest.mark.anyio
 
@@ -230,3 +231,23 @@ async def test_a_transcription_session_has_no_instructions(whisper: Talk) -> Non
         await wire.say({"type": "session.update", "session": session})
 
         assert (await wire.error())["message"] == "Unknown parameter: 'session.instructions'."
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        ("/v1/realtime?model=openai/gpt-realtime", "realtime"),
+        ("/v1/realtime?intent=transcription", "transcription"),
+        ("/v1/realtime?model=openai/gpt-realtime&intent=transcription", "transcription"),
+        ("/v1/realtime/translations?model=openai/gpt-realtime", "translation"),
+    ],
+)
+async def test_the_address_says_what_a_session_is_for(dial: Talk, target: str, kind: str) -> None:
+    async with serve() as gateway, dial(gateway, target) as wire:
+        greeting = await wire.hear()
+
+    assert (greeting["type"], greeting["session"]["type"]) == ("session.created", kind)
+
+
+def test_only_the_word_transcription_is_an_intent() -> None:
+    assert kind_of("/v1/realtime", {"intent": ["conversation"]}) == "realtime"
