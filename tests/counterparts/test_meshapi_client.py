@@ -163,7 +163,8 @@ async def test_a_spoken_turn_that_the_client_commits_on_asyncio(
 async def test_what_the_gateway_refuses_is_its_error(async_client: Any) -> None:
     async with async_client.realtime.connect(model=MODEL) as session:
         assert (await session.receive()).event["type"] == "session.created"
-        await session.send({"type": "session.update", "session": {"voice": "alloy"}})
+        old = {"type": "realtime", "voice": "alloy"}
+        await session.send({"type": "session.update", "session": old})
         with pytest.raises(meshapi.RealtimeError) as caught:
             await session.receive()
 

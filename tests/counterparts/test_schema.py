@@ -27,6 +27,9 @@ UNDECLARED = {
     "session.created": OF_A_SESSION,
     "session.updated": OF_A_SESSION,
     "error": {"request_id"},  # Mesh's
+    # Random padding against traffic analysis, recorded and declared for no text but MCP's.
+    "response.output_text.delta": {"obfuscation"},
+    "response.output_audio_transcript.delta": {"obfuscation"},
 }
 
 
