@@ -17,6 +17,7 @@ from ._answer import (
 )
 from ._catalogue import MODELS as MODELS
 from ._farewells import CloseCodes as CloseCodes
+from ._fault_words import parse_fault as parse_fault
 from ._house import Dialect as Dialect
 from ._limits import Limits as Limits
 from ._pacing import Pacing as Pacing
@@ -63,6 +64,7 @@ __all__ = (
     "Transcriber",
     "Voice",
     "default_voice",
+    "parse_fault",
     "serve",
 )
 

@@ -9,6 +9,7 @@ from .._secret import Secret
 from ..events import Usage
 from ._catalogue import MODELS, full_name
 from ._farewells import CloseCodes, Farewell, farewell
+from ._fault_plan import FaultPlan
 from ._handshake import Upgrade
 from ._ledger import Ledger, Tab
 from ._limits import Limits
@@ -43,6 +44,7 @@ class House:
         ledger: What they used.
         rest: What answers the calls that are no sessions.
         turnstile: What counts their connections.
+        faults: What goes wrong on purpose.
     """
 
     model: Model
@@ -56,6 +58,7 @@ class House:
     ledger: Ledger
     rest: Rest
     turnstile: Turnstile
+    faults: FaultPlan
 
     def refusal_of(self, upgrade: Upgrade) -> Farewell | None:
         """Say why a client has no session; ``None`` if it may have one.

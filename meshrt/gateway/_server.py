@@ -1,7 +1,7 @@
 """The local gateway: a server on loopback that speaks the realtime wire and what is around it."""
 
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from functools import partial
@@ -14,6 +14,7 @@ import attrs
 from anyio.abc import SocketAttribute
 
 from ._farewells import CLOSE_CODES, CloseCodes
+from ._fault_plan import FaultPlan
 from ._house import DIALECTS, Dialect, House
 from ._ledger import Ledger
 from ._limits import Limits
@@ -38,6 +39,7 @@ from ._thinking import Model
 from ._tls import LocalTLS
 from ._turnstile import Turnstile
 from ._visit import Wrap, plain, visit
+from .faults import Fault
 
 Handler: TypeAlias = Callable[[anyio.abc.SocketStream], Awaitable[None]]
 """What serves one client."""
@@ -60,6 +62,22 @@ class Gateway:
     url: str
     ssl_context: ssl.SSLContext | None = None
     ca_file: Path | None = None
+    _faults: FaultPlan = attrs.field(factory=FaultPlan, repr=False, eq=False)
+
+    def inject(self, fault: Fault | str) -> None:
+        """Let something go wrong, in the sessions that run and in those that come.
+
+        It happens once, unless it says how often, and without ``at`` at once: for a session
+        that comes, before its greeting.
+
+        Args:
+            fault: A fault such as ``Close(1011, at="response.created")``, or its words, such as
+                ``"close 1011 at response.created"``.
+
+        Raises:
+            ConfigurationError: It is none.
+        """
+        self._faults.inject(fault)
 
 
 @asynccontextmanager
@@ -78,6 +96,8 @@ async def serve(
     hosts: Sequence[str] = (),
     balance: Decimal | str = "1000.00",
     limits: Limits = _LIMITS,
+    faults: Iterable[Fault | str] = (),
+    control: bool = False,
 ) -> AsyncGenerator[Gateway]:
     """Run a local gateway for as long as the block lasts.
 
@@ -102,6 +122,11 @@ async def serve(
             and, on loopback, ``localhost``.
         balance: What each key has to spend, in USD: below 10 no session opens, as documented.
         limits: How much clients may have and for how long they are waited for.
+        faults: What goes wrong in every session, as values of :mod:`meshrt.gateway.faults` or in
+            the words of :func:`parse_fault`.
+        control: Whether a client may place faults in its own session, by an event such as
+            ``{"type": "meshrt.fault", "fault": "close 1011 at response.created"}``; the answer
+            is a ``meshrt.fault.placed``.
 
     Raises:
         ConfigurationError: An option can't be used, or what TLS needs is not installed; a host
@@ -134,6 +159,7 @@ async def serve(
             per_address=per_address(limits, host),
             seconds=limits.header_seconds,
         ),
+        faults=FaultPlan(faults, control=control),
     )
     local_tls = LocalTLS(names_to_certify(host, allowed)) if tls else None
     async with _running(house, host, port, local_tls) as gateway:
@@ -154,6 +180,7 @@ async def _running(
             url=f"{scheme}://{name_to_dial(host)}:{taken}",
             ssl_context=None if tls is None else tls.client,
             ca_file=ca_file,
+            faults=house.faults,
         )
 
 

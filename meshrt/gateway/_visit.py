@@ -17,6 +17,8 @@ from ..transports import ConnectionLost, Transport
 from ._beta import in_beta
 from ._catalogue import full_name
 from ._farewells import Farewell
+from ._fault_refusal import answer_of
+from ._faulty_stream import FaultyStream
 from ._handshake import PATHS, Upgrade, upgrade
 from ._house import House
 from ._http import Refused, read_request
@@ -73,10 +75,11 @@ async def _attend(  # noqa: ASYNC910  it reads
         upgraded = None
         with place.scope:
             spoken = await stack.enter_async_context(wrap(stream))
-            upgraded = await _receive(house, spoken, ours)
+            line = FaultyStream(spoken)
+            upgraded = await _receive(house, line, ours)
             place.settle()
         if upgraded is not None:
-            await _converse(house, upgraded)
+            await _converse(house, upgraded, line)
 
 
 async def _receive(house: House, stream: ByteStream, ours: str) -> Upgrade | None:
@@ -85,6 +88,9 @@ async def _receive(house: House, stream: ByteStream, ours: str) -> Upgrade | Non
         request = await read_request(stream, house.limits)
         house.allowed.check(request, ours)
         if request.path in PATHS:
+            if request.is_upgrade and (fault := house.faults.refusal()) is not None:
+                await stream.send(answer_of(fault))
+                return None
             return await upgrade(stream, request, house.limits)
         reply = house.rest.answer(request)
     except Forbidden as forbidden:
@@ -97,28 +103,33 @@ async def _receive(house: House, stream: ByteStream, ours: str) -> Upgrade | Non
     return None
 
 
-async def _converse(house: House, upgraded: Upgrade) -> None:  # noqa: ASYNC910  it converses
+async def _converse(  # noqa: ASYNC910  it converses
+    house: House, upgraded: Upgrade, line: FaultyStream
+) -> None:
     """Tell a client that has a WebSocket why it has no session, or serve it."""
-    transport: Transport = upgraded.transport
-    if house.dialect == "beta":
-        transport = in_beta(transport)
     refusal = house.refusal_of(upgraded)
     try:
         if refusal is not None:
-            await _refuse(transport, refusal)
+            await _refuse(_in_dialect(house, upgraded.transport), refusal)
         else:
-            await _hold_session(house, upgraded, transport)
+            await _hold_session(house, upgraded, line)
     except RemoteProtocolError as error:
         note_violation(error)
     except ConnectionLost:
         note_lost()
 
 
-async def _hold_session(house: House, upgraded: Upgrade, transport: Transport) -> None:
+def _in_dialect(house: House, transport: Transport) -> Transport:
+    return in_beta(transport) if house.dialect == "beta" else transport
+
+
+async def _hold_session(house: House, upgraded: Upgrade, line: FaultyStream) -> None:
     name = upgraded.model or ""
     tab = house.ledger.open(upgraded.key, full_name(name) or name)
     try:
-        async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as tasks, AsyncExitStack() as stack:
+            faults = house.faults.on(upgraded.transport, tasks, line=line)
+            transport = _in_dialect(house, stack.enter_context(faults))
             session = GatewaySession(
                 transport,
                 tasks,
