@@ -21,6 +21,16 @@ from ._fault_words import parse_fault as parse_fault
 from ._house import Dialect as Dialect
 from ._limits import Limits as Limits
 from ._pacing import Pacing as Pacing
+from ._rules import Rule as Rule, RuleModel as RuleModel, Then as Then, When as When
+from ._script import (
+    Expect as Expect,
+    Line as Line,
+    Note as Note,
+    Script as Script,
+    Step as Step,
+    Wait as Wait,
+)
+from ._script_model import PerSession as PerSession, ScriptModel as ScriptModel
 from ._server import Gateway as Gateway, serve as serve
 from ._speaking import (
     EchoVoice as EchoVoice,
@@ -47,6 +57,7 @@ __all__ = (
     "Dialect",
     "EchoVoice",
     "EspeakVoice",
+    "Expect",
     "Fail",
     "Gateway",
     "Heard",
@@ -56,13 +67,24 @@ __all__ = (
     "HonestModel",
     "Interleave",
     "Limits",
+    "Line",
     "Model",
+    "Note",
     "Pacing",
     "Part",
+    "PerSession",
     "Refuse",
+    "Rule",
+    "RuleModel",
     "Say",
+    "Script",
+    "ScriptModel",
+    "Step",
+    "Then",
     "Transcriber",
     "Voice",
+    "Wait",
+    "When",
     "default_voice",
     "parse_fault",
     "serve",

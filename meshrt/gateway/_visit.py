@@ -25,6 +25,7 @@ from ._http import Refused, read_request
 from ._ids import new_event_id, new_id
 from ._journal import note_bug, note_forbidden, note_lost, note_refused, note_violation
 from ._origins import Forbidden
+from ._script_model import fresh
 from ._session import GatewaySession
 from ._turnstile import Full, Place
 
@@ -134,7 +135,7 @@ async def _hold_session(house: House, upgraded: Upgrade, line: FaultyStream) -> 
                 transport,
                 tasks,
                 model_name=name,
-                model=house.model,
+                model=fresh(house.model),
                 voice=house.voice,
                 pacing=house.pacing,
                 kind=upgraded.kind,
