@@ -90,7 +90,30 @@ def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
     serve.add_argument("--key", help="the one API key to accept (default: any, or none)")
     add_doors(serve)
     add_limits(serve)
+    _add_conversation(serve)
     _add_backend(serve)
+
+
+def _add_conversation(serve: _Parser) -> None:
+    conversation = serve.add_argument_group(
+        "what it answers, and what goes wrong", argument_default=argparse.SUPPRESS
+    )
+    conversation.add_argument(
+        "--script", type=_file, metavar="FILE", help="a conversation to follow (default: none)"
+    )
+    conversation.add_argument(
+        "--fault",
+        dest="faults",
+        metavar="FAULT",
+        action="append",
+        help='what goes wrong in every session, such as "close 1011 at response.created" or '
+        '"refuse 503 once"; may be repeated (default: nothing)',
+    )
+    conversation.add_argument(
+        "--control",
+        action="store_true",
+        help="let clients place faults in their own sessions, by meshrt.fault events",
+    )
 
 
 def _add_backend(command: _Parser) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
 import attrs
 
 from ..errors import ConfigurationError
-from ..gateway import Gateway, Limits, serve
+from ..gateway import Gateway, Limits, ScriptModel, serve
 from ._loop import backend_of, run
 from ._outcome import say
 
@@ -26,6 +27,7 @@ class ServeOptions:
         key: The only API key to accept, or ``None`` for any and none.
         backend: The event loop, or ``None`` for the default.
         limits: Those of :class:`~meshrt.gateway.Limits` that were given.
+        script: The file of the script that answers, or ``None``.
         options: What else :func:`~meshrt.gateway.serve` is given.
     """
 
@@ -34,6 +36,7 @@ class ServeOptions:
     key: str | None = attrs.field(repr=False)
     backend: str | None
     limits: Mapping[str, Any] = attrs.field(factory=dict)
+    script: Path | None = None
     options: Mapping[str, Any] = attrs.field(factory=dict)
 
     @classmethod
@@ -42,16 +45,20 @@ class ServeOptions:
         given = dict(arguments)
         own = {name: given.pop(name) for name in ("host", "port", "key", "backend")}
         limits = {name: given.pop(name) for name in list(given) if name in _LIMITS}
-        return cls(**own, limits=limits, options=given)
+        script = given.pop("script", None)
+        return cls(**own, limits=limits, script=script, options=given)
 
 
 def run_server(options: ServeOptions) -> int:
     """Run the gateway until Ctrl-C.
 
     Raises:
-        ConfigurationError: The host, the port, the key or another option can't be used.
+        ConfigurationError: The host, the port, the key, the script or something else can't be used.
         KeyboardInterrupt: Somebody pressed Ctrl-C.
     """
+    if options.script is not None:  # before there is an event loop: it is a file
+        scripted = {**options.options, "model": ScriptModel.from_file(options.script)}
+        options = attrs.evolve(options, options=scripted)
     return run(partial(_serve, options), backend=backend_of(options.backend))
 
 

@@ -139,7 +139,8 @@ class FaultyTransport:
     def _is_control(self, message: str | bytes) -> bool:
         answer = self._control(self, message)
         if answer is not None:
-            self._fall_due(Insert(answer))
+            self._due.insert(0, Insert(answer))  # before what it may have let happen at once
+            self.wake()
         return answer is not None
 
     def _met_by(self, message: str | bytes) -> list[Account]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, cast, final
+from typing import Any, Final, TypeAlias, cast, final, get_args
 
 import anyio
 import attrs
@@ -10,7 +10,7 @@ from anyio.lowlevel import checkpoint
 
 from ..errors import ConfigurationError
 from ..events import FunctionTool
-from ._answer import Answer, Call, Fail, Interleave, Part, Refuse, Say, answer_of
+from ._answer import Answer, Call, Interleave, Part, Refuse, Say, answer_of
 from ._thinking import Heard, HonestModel, Model
 
 When: TypeAlias = str | re.Pattern[str] | Callable[[Heard], bool]
@@ -20,7 +20,7 @@ Then: TypeAlias = str | Part | Answer | Callable[[Heard], str | Answer]
 """What it answers; ``{name}`` stands for the pattern's group of that name."""
 
 _FIELD: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
-_PARTS: Final = (Say, Call, Refuse, Fail, Interleave)
+_PARTS: Final = get_args(Part)
 
 
 def _check_when(_rule: object, _field: object, when: Any) -> None:
@@ -93,7 +93,7 @@ class Rule:
         if found is None:
             return None
         then = self.then(heard) if callable(self.then) else self.then
-        parts = (then,) if isinstance(then, _PARTS) else answer_of(then)
+        parts = answer_of(then) if isinstance(then, str | Sequence) else (then,)
         answer = tuple(_filled(part, found) for part in parts)
         return answer if all(_may(part, heard) for part in answer) else None
 

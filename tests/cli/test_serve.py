@@ -7,8 +7,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
 
+from meshrt import ConnectionLost, MeshAPI
+
+MODEL = "openai/gpt-realtime"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -126,3 +130,65 @@ def test_an_option_that_can_t_be_is_one_sentence(
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert words in done.stderr
+
+
+def test_a_script_answers(run: Run, start: Start, tmp_path: Path) -> None:
+    script = tmp_path / "script.txt"
+    script.write_text("> Is it on?\n< It is.\n", encoding="utf-8")
+    url = url_of(start("serve", "--port", "0", "--script", str(script)))
+
+    done = run("demo", "--json", "--text", "Is it on?", "--url", url)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["transcript"] == "It is."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--script", "none.txt"), "the script 'none.txt' can't be read"),
+        (("--script", "bad.txt"), "the script, line 1, column 1: expected an expectation"),
+        (("--fault", "clsoe 1011"), "column 1: expected one of close"),
+        (("--fault", "close at response.craeted"), "did you mean 'response.created'?"),
+    ],
+)
+def test_a_script_or_fault_that_is_none_is_one_sentence(
+    run: Run, tmp_path: Path, arguments: tuple[str, str], words: str
+) -> None:
+    (tmp_path / "bad.txt").write_text("< It is.\n", encoding="utf-8")
+
+    done = run("serve", "--port", "0", *arguments)
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert words in done.stderr
+
+
+def test_what_is_to_go_wrong_goes_wrong(run: Run, start: Start) -> None:
+    faults = ("--fault", "refuse 503 once", "--fault", "close 4000 at response.created")
+    url = url_of(start("serve", "--port", "0", *faults))
+
+    refused, cut = (run("demo", "--json", "--text", "hi", "--url", url) for _ in range(2))
+
+    assert "service_unavailable" in refused.stderr
+    assert "4000" in cut.stderr
+    assert refused.returncode == cut.returncode == 2
+
+
+def test_a_client_may_only_place_faults_where_the_command_says_so(start: Start) -> None:
+    async def placed(url: str) -> str:
+        client = MeshAPI(base_url=url)
+        async with client.realtime.connect(model=MODEL, errors="deliver") as session:
+            await session.send({"type": "meshrt.fault", "fault": "drop"}, strict=False)
+            await session.receive()
+            answer = (await session.receive()).event.type
+            if answer == "error":
+                return answer
+            await session.receive()
+            raise AssertionError
+
+    allowed = url_of(start("serve", "--port", "0", "--control"))
+    forbidden = url_of(start("serve", "--port", "0"))
+
+    assert anyio.run(placed, forbidden) == "error"
+    with pytest.raises(ConnectionLost):
+        anyio.run(placed, allowed)
