@@ -53,7 +53,7 @@ def run_server(options: ServeOptions) -> int:
     """Run the gateway until Ctrl-C.
 
     Raises:
-        ConfigurationError: The host, the port, the key, the script or something else can't be used.
+        ConfigurationError: The host, the port, the key, the script or something else is of no use.
         KeyboardInterrupt: Somebody pressed Ctrl-C.
     """
     if options.script is not None:  # before there is an event loop: it is a file

@@ -99,6 +99,11 @@ def _check_word(_fault: object, field: "attrs.Attribute[Any]", value: object) ->
         raise ConfigurationError(f"{field.name} is one word of ASCII letters, not {value!r:.100}")
 
 
+def _check_way(_fault: object, _field: object, by: _ExpiryWay) -> None:
+    if by not in get_args(_ExpiryWay):
+        raise ConfigurationError(f"by is one of {get_args(_ExpiryWay)}, not {by!r:.100}")
+
+
 def _check_count(fault: object, field: "attrs.Attribute[Any]", value: Any) -> None:
     if value is not None:
         _whole(1, 10**9)(fault, field, value)
@@ -190,11 +195,10 @@ class End(Fault):
     """
 
     code: str = attrs.field(default="service_draining", validator=_check_word)
-    close_code: int = attrs.field(validator=_whole(0, _MAX_CODE))
-
-    @close_code.default
-    def _documented(self) -> int:
-        return _CLOSE_CODES.get(self.code, 1011)
+    close_code: int = attrs.field(
+        default=attrs.Factory(lambda self: _CLOSE_CODES.get(self.code, 1011), takes_self=True),
+        validator=_whole(0, _MAX_CODE),
+    )
 
     def _words(self) -> str:
         return f"end {self.code} {self.close_code}"
@@ -210,12 +214,7 @@ class Expire(Fault):
             ``session_expired`` before it, ``"drop"`` cuts the connection without a word.
     """
 
-    by: _ExpiryWay = attrs.field(default="close")
-
-    @by.validator
-    def _known(self, _field: object, by: object) -> None:
-        if by not in get_args(_ExpiryWay):
-            raise ConfigurationError(f"by is one of {get_args(_ExpiryWay)}, not {by!r:.100}")
+    by: _ExpiryWay = attrs.field(default="close", validator=_check_way)
 
     def _words(self) -> str:
         return f"expire by {self.by}"
