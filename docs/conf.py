@@ -40,12 +40,12 @@ napoleon_use_ivar = True
 nitpicky = True
 OTHERS = (
     *("anyio", "array", "attr", "attrs", "collections", "contextlib", "decimal", "enum"),
-    *("msgspec", "os", "pathlib", "ssl", "trio", "trio_websocket", "typing", "websockets"),
+    *("msgspec", "os", "pathlib", "re", "ssl", "trio", "trio_websocket", "typing", "websockets"),
 )
 nitpick_ignore_regex = [
     (r"py:.*", rf"({'|'.join(OTHERS)})(\..*)?"),
     # What only meshrt makes is described where it is used.
-    (r"py:class", r"meshrt\..*\._[A-Za-z.]+|meshrt\._secret\.Secret"),
+    (r"py:class", r"meshrt\..*\._[A-Za-z_.]+|meshrt\._secret\.Secret"),
 ]
 
 

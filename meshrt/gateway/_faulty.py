@@ -107,12 +107,12 @@ class FaultyTransport:
         return 0 if self._wire.is_mute else self._inner.outgoing() + len(self._due)
 
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
-        """Close, unless a fault did or forbids it.
+        """Close, unless a fault did.
 
         Raises:
             ConnectionLost: The connection is gone.
         """
-        if self._wire.closed or self._wire.is_mute:
+        if self._wire.closed:
             await checkpoint()
         else:
             await self._inner.aclose(code, reason)
@@ -128,13 +128,14 @@ class FaultyTransport:
         try:
             return await self._inner.receive()
         except anyio.EndOfStream:
-            if self._wire.ignores_close:
-                await self._wire.until_gone()
-            raise
-        except anyio.ClosedResourceError:
-            if not self._wire.cut:
+            if not self._wire.ignores_close:
                 raise
-        raise lost_by_fault()
+        except anyio.ClosedResourceError:
+            if self._wire.cut:
+                raise lost_by_fault() from None
+            raise
+        await self._wire.until_gone()
+        raise anyio.EndOfStream
 
     def _is_control(self, message: str | bytes) -> bool:
         answer = self._control(self, message)

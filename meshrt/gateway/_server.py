@@ -62,7 +62,7 @@ class Gateway:
     url: str
     ssl_context: ssl.SSLContext | None = None
     ca_file: Path | None = None
-    _faults: FaultPlan = attrs.field(factory=FaultPlan, repr=False, eq=False)
+    _inject: Callable[[Fault | str], None] = attrs.field(alias="inject", repr=False, eq=False)
 
     def inject(self, fault: Fault | str) -> None:
         """Let something go wrong, in the sessions that run and in those that come.
@@ -77,7 +77,7 @@ class Gateway:
         Raises:
             ConfigurationError: It is none.
         """
-        self._faults.inject(fault)
+        self._inject(fault)
 
 
 @asynccontextmanager
@@ -180,7 +180,7 @@ async def _running(
             url=f"{scheme}://{name_to_dial(host)}:{taken}",
             ssl_context=None if tls is None else tls.client,
             ca_file=ca_file,
-            faults=house.faults,
+            inject=house.faults.inject,
         )
 
 

@@ -73,13 +73,13 @@ async def _attend(  # noqa: ASYNC910  it reads
     """Read a request and answer it, within the place's time; then serve its session, if any."""
     ours = _address(stream, SocketAttribute.local_address)
     async with AsyncExitStack() as stack:
-        upgraded = None
-        with place.scope:
+        upgraded = line = None
+        with place.scope:  # noqa: ASYNC912  reading is one
             spoken = await stack.enter_async_context(wrap(stream))
             line = FaultyStream(spoken)
             upgraded = await _receive(house, line, ours)
             place.settle()
-        if upgraded is not None:
+        if upgraded is not None and line is not None:
             await _converse(house, upgraded, line)
 
 

@@ -113,7 +113,7 @@ def _check_count(fault: object, field: "attrs.Attribute[Any]", value: Any) -> No
 class Fault:
     """Something that goes wrong on purpose; the base of all kinds of it.
 
-    Its ``str`` is what :func:`parse_fault` reads, and the command line's ``--fault``.
+    Its ``str`` is what :func:`meshrt.gateway.parse_fault` and ``--fault`` read.
 
     Attributes:
         at: The event at which it happens, by its wire name, sent by either side; ``None`` for

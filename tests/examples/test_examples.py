@@ -217,17 +217,37 @@ def test_between_hooks_opens_in_one_task_and_closes_in_another(
     assert printed == "It is open.\nIt was closed by the client.\n"
 
 
-def test_with_a_session_is_a_test_that_passes_on_every_loop(tmp_path: Path) -> None:
-    path = EXAMPLES / "test_with_a_session.py"
+def passed(*names: str, in_folder: Path) -> str:
+    """Run a suite of tests where it is copied to, and return what pytest says at the end."""
+    for name in names:
+        (in_folder / name).write_bytes((EXAMPLES / name).read_bytes())
+    home = str(Path(meshrt.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-X", "dev", "-m", "pytest", "-W", "error", "-q", "-c", os.devnull]
     done = subprocess.run(
-        [*command, f"--rootdir={tmp_path}", "-p", "no:cacheprovider", str(path)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(meshrt.__file__).parents[1])},
+        [*command, f"--rootdir={in_folder}", "-p", "no:cacheprovider", str(in_folder)],
+        cwd=in_folder,
+        env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=50,
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "4 passed" in done.stdout  # two tests, on asyncio and on Trio
+    return done.stdout.splitlines()[-1]
+
+
+def test_with_a_session_is_a_test_that_passes_on_every_loop(tmp_path: Path) -> None:
+    said = passed("test_with_a_session.py", in_folder=tmp_path)
+    assert said.startswith("4 passed")  # two tests, on asyncio and on Trio
+
+
+def test_weather_agent_asks_and_shows_the_answer(gateway: Gateway, tmp_path: Path) -> None:
+    shown = output("weather_agent.py", "--url", gateway.url, cwd=tmp_path)
+    assert shown == 'You wrote: "What\'s the weather in Paris?".\n'
+
+
+def test_the_suite_of_the_weather_agent_passes(tmp_path: Path) -> None:
+    # Its whole name, for the page that shows it: examples/test_weather_agent.py
+    said = passed("weather_agent.py", "test_weather_agent.py", in_folder=tmp_path)
+    assert said.startswith("11 passed")

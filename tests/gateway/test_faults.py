@@ -113,11 +113,27 @@ async def test_a_code_that_nobody_may_send_breaks_the_protocol(code: int) -> Non
 
 
 @pytest.mark.parametrize("kind", [Drop, Tear])
-async def test_a_cut_is_a_loss_without_a_code(kind: type[Fault]) -> None:
+async def test_a_cut_is_a_loss_without_a_code(
+    kind: type[Fault], caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(ConnectionLost, match="without a CLOSE") as caught:
         await one_turn(kind(at="response.output_audio.delta"))
 
     assert caught.value.code is None
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_cut_while_nothing_is_sent_is_no_error_of_the_gateway_s(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serve() as gateway, connect(gateway) as session:
+        await session.receive()
+        gateway.inject("drop")
+        with pytest.raises(ConnectionLost):
+            await session.receive()
+        await anyio.wait_all_tasks_blocked()
+
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_end_is_the_server_s_error_and_then_its_close() -> None:
@@ -259,8 +275,13 @@ async def test_the_nth_event_and_every_event() -> None:
     name = "response.output_audio_transcript.delta"
     assert every.count(name) == 2 * plain.count(name)
 
-    with pytest.raises(ConnectionLost):
-        await one_turn("close at 2nd response.output_audio_transcript.delta")
+    heard: list[str] = []
+    async with serve(voice=EchoVoice(), faults=[f"close at 2nd {name}"]) as gateway:
+        async with connect(gateway) as session:
+            session.on("message", lambda message: heard.append(message.event.type))
+            with pytest.raises(ConnectionLost):
+                await turn(session)
+    assert heard.count(name) == 2
 
 
 async def test_a_beta_name_is_as_good() -> None:
@@ -326,6 +347,15 @@ async def test_a_client_may_place_a_fault_where_it_is_allowed_to() -> None:
             await turn(session)
         async with connect(gateway) as other:
             await turn(other)
+
+
+async def test_a_client_s_fault_is_answered_before_it_happens() -> None:
+    async with serve(control=True) as gateway, connect(gateway) as session:
+        await session.receive()
+        await session.send({"type": "meshrt.fault", "fault": "drop"}, strict=False)
+        assert (await session.receive()).event.type == "meshrt.fault.placed"
+        with pytest.raises(ConnectionLost):
+            await session.receive()
 
 
 @pytest.mark.parametrize(

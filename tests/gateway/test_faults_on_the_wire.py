@@ -104,10 +104,11 @@ async def test_a_client_that_does_not_answer_the_close_is_cut_off() -> None:
     assert client.types() == []
 
 
-async def test_a_client_that_answers_the_close_ends_the_connection() -> None:
-    async with disturbed("close 1011") as client:
+@pytest.mark.parametrize("code", [1011, 1005])
+async def test_a_client_that_answers_the_close_ends_the_connection(code: int) -> None:
+    async with disturbed(f"close {code}") as client:
         await client.until(lambda: client.frames()[0])
-        await client.stream.send(client_frame(CLOSE, struct.pack("!H", 1011)))
+        await client.stream.send(client_frame(CLOSE, struct.pack("!H", 1000)))
         await client.until_end()
 
     assert len(client.frames()[0]) == 1

@@ -302,3 +302,15 @@ async def test_a_script_model_answers_without_a_session_too() -> None:
     model = ScriptModel("> Hi\n< Ho")
     assert await model.reply(Heard(parts=(HeardText(text="Hi"),))) == [Say("Ho")]
     model.check()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("pattern", ["Hi", "*", "(speech)"])
+async def test_what_the_user_says_is_not_what_a_function_returns(pattern: str) -> None:
+    model = ScriptModel(f"> {pattern}\n< Ho")
+    output = FunctionCallOutput(call_id="call_1", output="Hi")
+    await model.reply(Heard(parts=(HeardText(text="Hi"),), tool_outputs=(output,)))
+
+    assert model.problems == [
+        f"line 1 expects the user's {pattern!r}; there came a function's 'Hi'"
+    ]
