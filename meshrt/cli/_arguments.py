@@ -91,17 +91,37 @@ def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
     add_doors(serve)
     add_limits(serve)
     _add_conversation(serve)
+    _add_faults(serve)
     _add_backend(serve)
 
 
 def _add_conversation(serve: _Parser) -> None:
     conversation = serve.add_argument_group(
-        "what it answers, and what goes wrong", argument_default=argparse.SUPPRESS
+        "what it answers, and how it sounds", argument_default=argparse.SUPPRESS
     )
     conversation.add_argument(
-        "--script", type=_file, metavar="FILE", help="a conversation to follow (default: none)"
+        "--script",
+        type=_file,
+        metavar="FILE",
+        help="a conversation to follow (default: it says what it heard)",
     )
     conversation.add_argument(
+        "--voice",
+        choices=("espeak", "echo"),
+        help="speak with espeak-ng, or play the caller's speech back (default: espeak if it is "
+        "installed)",
+    )
+    conversation.add_argument(
+        "--pacing",
+        choices=("none", "faster", "realtime"),
+        help="send audio at once, faster than it plays, as the real server, or as fast as it "
+        "plays (default: none)",
+    )
+
+
+def _add_faults(serve: _Parser) -> None:
+    faults = serve.add_argument_group("what goes wrong", argument_default=argparse.SUPPRESS)
+    faults.add_argument(
         "--fault",
         dest="faults",
         metavar="FAULT",
@@ -109,7 +129,7 @@ def _add_conversation(serve: _Parser) -> None:
         help='what goes wrong in every session, such as "close 1011 at response.created" or '
         '"refuse 503 once"; may be repeated (default: nothing)',
     )
-    conversation.add_argument(
+    faults.add_argument(
         "--control",
         action="store_true",
         help="let clients place faults in their own sessions, by meshrt.fault events",

@@ -1,20 +1,23 @@
 """``meshrt serve``: the local gateway, for as long as somebody needs it."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import attrs
 
 from ..errors import ConfigurationError
-from ..gateway import Gateway, Limits, ScriptModel, serve
+from ..gateway import EchoVoice, EspeakVoice, Gateway, Limits, ScriptModel, Voice, serve
 from ._loop import backend_of, run
 from ._outcome import say
 
-_LIMITS = frozenset(field.name for field in attrs.fields(Limits))
+_ESPEAK: Final = "espeak-ng"
+_OWN: Final = frozenset({"host", "port", "key", "backend", "script", "voice"})
+_LIMITS: Final = frozenset(field.name for field in attrs.fields(Limits))
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +31,7 @@ class ServeOptions:
         backend: The event loop, or ``None`` for the default.
         limits: Those of :class:`~meshrt.gateway.Limits` that were given.
         script: The file of the script that answers, or ``None``.
+        voice: ``"espeak"``, ``"echo"``, or ``None`` for the default.
         options: What else :func:`~meshrt.gateway.serve` is given.
     """
 
@@ -37,16 +41,29 @@ class ServeOptions:
     backend: str | None
     limits: Mapping[str, Any] = attrs.field(factory=dict)
     script: Path | None = None
+    voice: str | None = None
     options: Mapping[str, Any] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> "ServeOptions":
         """Sort the arguments of a command line."""
         given = dict(arguments)
-        own = {name: given.pop(name) for name in ("host", "port", "key", "backend")}
+        own = {name: given.pop(name) for name in _OWN if name in given}
         limits = {name: given.pop(name) for name in list(given) if name in _LIMITS}
-        script = given.pop("script", None)
-        return cls(**own, limits=limits, script=script, options=given)
+        return cls(**own, limits=limits, options=given)
+
+    def for_gateway(self) -> dict[str, Any]:
+        """Return what :func:`~meshrt.gateway.serve` is given, the key apart.
+
+        Raises:
+            ConfigurationError: A file can't be read, a program is not there, or a number is none.
+        """
+        named = {
+            "model": None if self.script is None else ScriptModel.from_file(self.script),
+            "voice": None if self.voice is None else _VOICES[self.voice](),
+        }
+        limits = Limits(**self.limits)
+        return {"host": self.host, "port": self.port, "limits": limits, **named, **self.options}
 
 
 def run_server(options: ServeOptions) -> int:
@@ -56,30 +73,23 @@ def run_server(options: ServeOptions) -> int:
         ConfigurationError: The host, the port, the key, the script or something else is of no use.
         KeyboardInterrupt: Somebody pressed Ctrl-C.
     """
-    if options.script is not None:  # before there is an event loop: it is a file
-        scripted = {**options.options, "model": ScriptModel.from_file(options.script)}
-        options = attrs.evolve(options, options=scripted)
-    return run(partial(_serve, options), backend=backend_of(options.backend))
+    given = options.for_gateway()  # before there is an event loop: it reads files
+    return run(partial(_serve, options, given), backend=backend_of(options.backend))
 
 
-async def _serve(options: ServeOptions) -> int:
+async def _serve(options: ServeOptions, given: Mapping[str, Any]) -> int:
     async with AsyncExitStack() as house:
-        gateway = await _opened(house, options)
+        gateway = await _opened(house, options, given)
         _say_how(gateway, needs_key=options.key is not None)
         await anyio.sleep_forever()
     return 0
 
 
-async def _opened(house: AsyncExitStack, options: ServeOptions) -> Gateway:
-    gateway = serve(
-        host=options.host,
-        port=options.port,
-        key=options.key,
-        limits=Limits(**options.limits),
-        **options.options,
-    )
+async def _opened(
+    house: AsyncExitStack, options: ServeOptions, given: Mapping[str, Any]
+) -> Gateway:
     try:
-        return await house.enter_async_context(gateway)
+        return await house.enter_async_context(serve(key=options.key, **given))
     except OSError as error:
         reason = error.strerror or str(error)
     raise ConfigurationError(
@@ -104,3 +114,15 @@ def _say_how(gateway: Gateway, *, needs_key: bool) -> None:
         *([f"  NODE_EXTRA_CA_CERTS={gateway.ca_file}"] if is_secure else []),
         "Ctrl-C ends it.",
     )
+
+
+def _espeak() -> Voice:
+    """Return the voice that was asked for by name: no other is to speak in its place."""
+    if shutil.which(_ESPEAK) is None:
+        raise ConfigurationError(
+            f"there is no program {_ESPEAK} to speak with; install it, or say --voice echo"
+        )
+    return EspeakVoice(program=_ESPEAK)
+
+
+_VOICES: Final[Mapping[str, Callable[[], Voice]]] = {"espeak": _espeak, "echo": EchoVoice}

@@ -10,8 +10,11 @@ from meshrt.cli import _arguments, _outcome
 from meshrt.cli._demo import DemoOptions
 from meshrt.cli._serve import ServeOptions
 from meshrt.errors import ConfigurationError, LocalProtocolError, MeshError
-from meshrt.gateway import Limits, serve
+from meshrt.gateway import EchoVoice, EspeakVoice, Limits, ScriptModel, serve
+from meshrt.gateway._farewells import CLOSE_CODES
+from meshrt.gateway._house import DIALECTS
 from meshrt.gateway._limits import CONNECTIONS_PER_ADDRESS
+from meshrt.gateway._pacing import PACINGS
 from meshrt.transports import ConnectionLost, HandshakeRejected
 
 
@@ -48,39 +51,73 @@ def test_what_is_not_said_of_a_gateway_is_left_to_it() -> None:
     assert (options.limits, options.options) == ({}, {})
 
 
-def test_every_option_of_a_gateway_can_be_said() -> None:
+def test_every_option_of_a_gateway_can_be_said(tmp_path: Path) -> None:
+    script = tmp_path / "script.txt"
+    script.write_text("> Hello.\n< Hi!\n", encoding="utf-8")
     said = """
         serve --host ::1 --port 1 --key rsk_secret --backend trio --tls --dialect beta
         --close-codes documented --balance 25.00 --origin http://a --origin http://b
         --allow-host c --max-connections 1 --max-connections-per-address 2
         --max-sessions-per-owner 3 --max-session-tokens 4 --max-message-bytes 5
         --max-header-lines 6 --max-line-bytes 7 --header-timeout 8 --idle-timeout 0.5
+        --voice echo --pacing realtime --fault drop --fault tear --control
     """
-    arguments = _arguments.parse(said.split())
+    arguments = _arguments.parse([*said.split(), "--script", str(script)])
     arguments.pop("command")
     options = ServeOptions.of(arguments)
+    given = options.for_gateway()
 
-    own = {"host", "port", "key", "limits", *options.options}
-    assert own <= set(inspect.signature(serve).parameters)
-    assert options.options == {
+    assert {"key", *given} == set(inspect.signature(serve).parameters)
+    assert (options.key, options.backend) == ("rsk_secret", "trio")
+    assert isinstance(given.pop("model"), ScriptModel)
+    assert isinstance(given.pop("voice"), EchoVoice)
+    assert given == {
+        "host": "::1",
+        "port": 1,
         "tls": True,
         "dialect": "beta",
         "close_codes": "documented",
         "balance": "25.00",
         "origins": ["http://a", "http://b"],
         "hosts": ["c"],
+        "pacing": "realtime",
+        "faults": ["drop", "tear"],
+        "control": True,
+        "limits": Limits(
+            connections=1,
+            connections_per_address=2,
+            sessions_per_owner=3,
+            session_tokens=4,
+            message_bytes=5,
+            headers=6,
+            line_bytes=7,
+            header_seconds=8,
+            idle_seconds=0.5,
+        ),
     }
-    assert Limits(**options.limits) == Limits(
-        connections=1,
-        connections_per_address=2,
-        sessions_per_owner=3,
-        session_tokens=4,
-        message_bytes=5,
-        headers=6,
-        line_bytes=7,
-        header_seconds=8,
-        idle_seconds=0.5,
-    )
+
+
+def test_every_choice_of_a_gateway_is_one_of_the_flag_s() -> None:
+    flags = {"--dialect": DIALECTS, "--close-codes": CLOSE_CODES, "--pacing": PACINGS}
+    for flag, choices in flags.items():
+        for choice in choices:
+            _arguments.parse(["serve", flag, choice])
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_voice_that_was_asked_for_speaks_or_none(
+    monkeypatch: pytest.MonkeyPatch, *, is_there: bool
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda program: program if is_there else None)
+    arguments = _arguments.parse(["serve", "--voice", "espeak"])
+    arguments.pop("command")
+    options = ServeOptions.of(arguments)
+
+    if is_there:
+        assert isinstance(options.for_gateway()["voice"], EspeakVoice)
+    else:
+        with pytest.raises(ConfigurationError, match=r"no program espeak-ng .* --voice echo"):
+            options.for_gateway()
 
 
 def test_a_gateway_may_wait_for_ever() -> None:
