@@ -8,13 +8,14 @@ from .._journal import Journal
 _journal: Final = Journal("meshrt.gateway")
 
 
-def note_accepted(session_id: str, model: str) -> None:
-    """Log that a client has a session."""
+def note_accepted(session_id: str, kind: str, model: str | None) -> None:
+    """Log that a client has a session; one that transcribes has no model."""
     _journal.write(
         logging.INFO,
         "gateway.accepted",
-        "session %(session_id)s began, with %(model)s",
+        "session %(session_id)s began: %(kind)s, model %(model)s",
         session_id=session_id,
+        kind=kind,
         model=model,
     )
 

@@ -93,7 +93,7 @@ class GatewaySession:
     async def run(self) -> None:
         """Greet the client and serve it until it goes, its time is over or something fails."""
         self._emit(SessionCreated(session=self._config))
-        note_accepted(self._config["id"], self._config.get("model", ""))
+        note_accepted(self._config["id"], self._config["type"], self._config.get("model"))
         self._tasks.start_soon(self._write)
         with anyio.move_on_after(_SESSION_SECONDS) as time_limit, self._life:
             await self._read()

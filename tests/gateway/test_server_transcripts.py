@@ -242,11 +242,16 @@ async def test_a_transcription_session_has_no_instructions(whisper: Talk) -> Non
         ("/v1/realtime/translations?model=openai/gpt-realtime", "translation"),
     ],
 )
-async def test_the_address_says_what_a_session_is_for(dial: Talk, target: str, kind: str) -> None:
+async def test_the_address_says_what_a_session_is_for(
+    dial: Talk, target: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "meshrt.gateway")
     async with serve() as gateway, dial(gateway, target) as wire:
         greeting = await wire.hear()
 
     assert (greeting["type"], greeting["session"]["type"]) == ("session.created", kind)
+    model = None if kind == "transcription" else "openai/gpt-realtime"
+    assert caplog.messages[0].endswith(f" began: {kind}, model {model}")
 
 
 def test_only_the_word_transcription_is_an_intent() -> None:
