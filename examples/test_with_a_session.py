@@ -47,7 +47,9 @@ async def test_a_question_is_answered(session: RealtimeSession) -> None:
     pytest.fail("the session ended before the answer")
 
 
-async def test_each_test_has_a_session_of_its_own(session: RealtimeSession) -> None:
+async def test_each_test_has_a_session_of_its_own(  # noqa: ASYNC124  its fixture is async
+    session: RealtimeSession,
+) -> None:
     assert not session.conversation.items
     await session.close()
     assert session.closed is not None
