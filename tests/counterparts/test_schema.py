@@ -1,8 +1,6 @@
 """Every event of our gateway fits OpenAI's own models of it, strictly."""
 
 import json
-import typing
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -13,57 +11,11 @@ from meshrt.events import ResponseDone
 from meshrt.gateway import EchoVoice, serve
 from meshrt.session import RealtimeSession
 from meshrt.transports import Endpoint, connect_websocket
-
-pydantic = pytest.importorskip("pydantic", reason="openai, a counterpart, is not installed")
-realtime = pytest.importorskip("openai.types.realtime", reason="openai is not installed")
+from tests.support._openai_models import check, pydantic
 
 pytestmark = pytest.mark.anyio
 
 MODEL = "openai/gpt-realtime"
-
-# Seen on the wire: a session is described by the request that makes one, and has these besides.
-OF_A_SESSION = {"session.id", "session.object", "session.expires_at"}
-UNDECLARED = {
-    "session.created": OF_A_SESSION,
-    "session.updated": OF_A_SESSION,
-    "error": {"request_id"},  # Mesh's
-    # Random padding against traffic analysis, recorded and declared for no text but MCP's.
-    "response.output_text.delta": {"obfuscation"},
-    "response.output_audio_transcript.delta": {"obfuscation"},
-}
-
-
-def models() -> dict[str, Any]:
-    """Return the model of each event of the server, by its type."""
-    union, *_ = typing.get_args(realtime.RealtimeServerEvent)
-    return {
-        name: model
-        for model in typing.get_args(union)
-        for name in typing.get_args(model.model_fields["type"].annotation)
-    }
-
-
-MODELS = models()
-
-
-def undeclared(value: Any, path: str = "") -> Iterator[str]:
-    """Yield the paths of the fields that no model declares."""
-    if isinstance(value, pydantic.BaseModel):
-        for name in value.model_extra or {}:
-            yield f"{path}{name}"
-        for name in type(value).model_fields:
-            yield from undeclared(getattr(value, name), f"{path}{name}.")
-    elif isinstance(value, list):
-        for item in value:
-            yield from undeclared(item, path)
-
-
-def check(text: str) -> str:
-    """Validate one event and return its type."""
-    wire_name: str = json.loads(text)["type"]
-    event = MODELS[wire_name].model_validate_json(text, strict=True)
-    assert set(undeclared(event)) <= UNDECLARED.get(wire_name, set()), wire_name
-    return wire_name
 
 
 async def checked_turn(session: RealtimeSession) -> list[str]:
