@@ -1,16 +1,21 @@
-"""OpenAI's own Python client talks to our gateway."""
+"""OpenAI's own Python client, the asyncio and the blocking one, talks to our gateway."""
 
 import base64
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
-from meshrt.gateway import Gateway
+from meshrt.gateway import Call, Gateway, Rule, RuleModel
 
 openai = pytest.importorskip("openai", reason="openai, a counterpart, is not installed")
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    # Its blocking client opens a connection in a way that websockets 17.1 deprecates.
+    pytest.mark.filterwarnings(r"ignore:connect\(\) must be used as a context manager"),
+]
 
 MODEL = "gpt-realtime"
 IN_TEXT = {"type": "realtime", "output_modalities": ["text"]}
@@ -32,6 +37,12 @@ async def client(gateway: Gateway) -> AsyncIterator[Any]:
     made = openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key="test")
     yield made
     await made.close()
+
+
+@pytest.fixture
+def blocking_client(gateway: Gateway) -> Iterator[Any]:
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="test") as made:
+        yield made
 
 
 async def until(connection: Any, wire_name: str) -> list[Any]:
@@ -94,6 +105,44 @@ async def test_a_spoken_turn_that_the_client_commits(client: Any, speech: list[b
     assert audio_of(events) == b"".join(speech)
 
 
+async def test_a_tool_is_called_and_what_it_said_is_told(
+    serve_in_thread: Callable[..., Gateway],
+) -> None:
+    asked = Rule(r"train", Call("when", {"to": "Bern"}))
+    gateway = serve_in_thread(model=RuleModel(asked, Rule("noon", "At noon.", of_output=True)))
+    tools = [{"type": "function", "name": "when", "parameters": {"type": "object"}}]
+    async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key="test") as client:
+        async with client.realtime.connect(model=MODEL) as connection:
+            await connection.session.update(session={**IN_TEXT, "tools": tools})
+            await connection.conversation.item.create(item=QUESTION)
+            await connection.response.create()
+            [call] = (await until(connection, "response.done"))[-1].response.output
+            output = {"type": "function_call_output", "call_id": call.call_id, "output": "noon"}
+            await connection.conversation.item.create(item=output)
+            await connection.response.create()
+            [told] = (await until(connection, "response.done"))[-1].response.output
+
+    assert (call.name, json.loads(call.arguments)) == ("when", {"to": "Bern"})
+    assert told.content[0].text == "At noon."
+
+
+async def test_who_speaks_in_between_is_heard(
+    serve_in_thread: Callable[..., Gateway], speech: list[bytes]
+) -> None:
+    gateway = serve_in_thread(pacing="realtime")
+    async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key="test") as client:
+        async with client.realtime.connect(model=MODEL) as connection:
+            await send_audio(connection, speech)
+            await until(connection, "response.output_audio.delta")
+            await send_audio(connection, speech)
+            cut = await until(connection, "response.done")
+            await until(connection, "response.output_audio.delta")
+
+    assert cut[-1].response.status == "cancelled"
+    assert cut[-1].response.status_details.reason == "turn_detected"
+    assert "input_audio_buffer.speech_started" in [event.type for event in cut]
+
+
 async def test_its_other_commands(client: Any) -> None:
     async with client.realtime.connect(model=MODEL) as connection:
         await connection.conversation.item.create(item={**QUESTION, "id": "mine"})
@@ -119,3 +168,32 @@ async def test_its_key_is_judged(serve_in_thread: Callable[..., Gateway]) -> Non
 
         assert event.type == first
     assert event.error.code == "invalid_api_key"
+
+
+def blocking_turn(connection: Any) -> list[Any]:
+    events = [connection.recv()]
+    while events[-1].type != "response.done":
+        events.append(connection.recv())
+    return events
+
+
+def test_a_text_turn_of_the_blocking_client(blocking_client: Any) -> None:
+    with blocking_client.realtime.connect(model=MODEL) as connection:
+        connection.session.update(session=IN_TEXT)
+        connection.conversation.item.create(item=QUESTION)
+        connection.response.create()
+        events = blocking_turn(connection)
+
+    assert [event.type for event in events[:2]] == ["session.created", "session.updated"]
+    said = events[-1].response.output[0].content[0].text
+    assert said == 'You wrote: "When does the train leave?".'
+
+
+def test_a_spoken_turn_of_the_blocking_client(blocking_client: Any, speech: list[bytes]) -> None:
+    with blocking_client.realtime.connect(model=MODEL) as connection:
+        for chunk in speech:
+            connection.input_audio_buffer.append(audio=base64.b64encode(chunk).decode())
+        events = blocking_turn(connection)
+
+    assert len(audio_of(events)) > 48_000
+    assert audio_of(events) in b"".join(speech)
