@@ -74,6 +74,16 @@ def note_lost() -> None:
     _journal.write(logging.DEBUG, "gateway.lost", "a client went without a CLOSE")
 
 
+def note_not_taken(error: Exception) -> None:
+    """Log that a client could not be taken from the port, such as for want of file descriptors."""
+    _journal.write(
+        logging.WARNING,
+        "gateway.not_taken",
+        "no client can be taken at the moment: %(reason)s; the gateway goes on trying",
+        reason=str(error.__cause__ or error),
+    )
+
+
 def note_bug(sentence: str, error: Exception) -> None:
     """Log what should not have happened, here or in the model or the voice."""
     _journal.write(logging.ERROR, "gateway.bug", sentence, error)

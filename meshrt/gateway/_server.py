@@ -1,18 +1,18 @@
 """The local gateway: a server on loopback that speaks the realtime wire and what is around it."""
 
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, cast
 
 import anyio
-import anyio.abc
 import attrs
-from anyio.abc import SocketAttribute
+from anyio.abc import SocketAttribute, SocketListener
 
+from ._accepting import Handler, accept_all
 from ._farewells import CLOSE_CODES, CloseCodes
 from ._fault_plan import FaultPlan
 from ._house import DIALECTS, Dialect, House
@@ -40,9 +40,6 @@ from ._tls import LocalTLS
 from ._turnstile import Turnstile
 from ._visit import Wrap, plain, visit
 from .faults import Fault
-
-Handler: TypeAlias = Callable[[anyio.abc.SocketStream], Awaitable[None]]
-"""What serves one client."""
 
 _LIMITS: Final = Limits()
 
@@ -191,7 +188,8 @@ async def _listening(host: str, port: int, handler: Handler) -> AsyncGenerator[i
     held: BaseException | None = None
     try:
         async with listener, anyio.create_task_group() as tasks:
-            tasks.start_soon(listener.serve, handler)
+            for one in listener.listeners:  # a name may have several addresses
+                tasks.start_soon(accept_all, cast("SocketListener", one), handler, tasks)
             try:
                 yield listener.extra(SocketAttribute.local_port)
             except BaseException as error:  # noqa: ASYNC103  held, and raised below

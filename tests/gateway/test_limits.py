@@ -1,5 +1,7 @@
 """What clients may have of a gateway, and that the others have the rest."""
 
+import logging
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
@@ -333,3 +335,43 @@ async def test_limits_are_limits() -> None:
     with pytest.raises(ConfigurationError, match=r"limits is a Limits\(\.\.\.\): not 7"):
         async with serve(limits=7):  # type: ignore[arg-type]
             pytest.fail("it was opened")
+
+
+class _Told(logging.Handler):
+    """Says once a record of this name has come."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.told = anyio.Event()
+        self.times = 0
+        self._wanted = name
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if vars(record).get("meshrt_record") == self._wanted:
+            self.times += 1
+            self.told.set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such limit")
+async def test_a_want_of_file_descriptors_ends_no_gateway(dial: Dial) -> None:
+    import resource
+
+    logger, told = logging.getLogger("meshrt.gateway"), _Told("gateway.not_taken")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with serve(voice=EchoVoice()) as gateway, dial(gateway) as wire:
+        assert (await wire.hear())["type"] == "session.created"
+        with socket.socket() as late:
+            logger.addHandler(told)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+            try:
+                late.connect(("127.0.0.1", port_of(gateway)))
+                await told.told.wait()
+                await wire.say({"type": "input_audio_buffer.clear"})  # who is there is served
+                assert (await wire.hear())["type"] == "input_audio_buffer.cleared"
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+                logger.removeHandler(told)
+            late.sendall(b"GET /v1/balance HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await anyio.wait_readable(late)
+            assert late.recv(12) == b"HTTP/1.1 200"
+    assert told.times == 1
