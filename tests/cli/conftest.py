@@ -26,6 +26,9 @@ def environment() -> dict[str, str]:
     # A program that reads a pipe counts on us to flush; what would do so for us is left out.
     left_out = ("MESH_API_KEY", "MESH_BASE_URL", "PYTHONUNBUFFERED")
     ours = {name: value for name, value in os.environ.items() if name not in left_out}
+    if ours.pop("PYTHONDEVMODE", ""):
+        # The same but for asyncio's debug mode, which tells stderr of each step that takes 0.1 s.
+        ours |= {"PYTHONWARNINGS": "default", "PYTHONFAULTHANDLER": "1", "PYTHONMALLOC": "debug"}
     return {**ours, "PYTHONPATH": str(PACKAGE.parent), "PYTHONIOENCODING": "utf-8"}
 
 
