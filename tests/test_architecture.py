@@ -80,6 +80,7 @@ FRIENDS = {
     # A close code is refused when it is asked for, and not only when it is sent.
     ("meshrt.session._session", "meshrt.transports._close_codes"),
     # Both ends wait for room, write and give up by the same rules, which are no promise to others.
+    ("meshrt.gateway._fault_plan", "meshrt.protocol._checks"),
     ("meshrt.gateway._session", "meshrt.protocol._checks"),
     ("meshrt.gateway._session", "meshrt.session._outbox"),
     # The gateway in memory is the gateway but for its doors; only tests have a use for that.

@@ -1,17 +1,18 @@
 """The faults of a gateway: which there are, in which sessions, and who adds to them."""
 
 import json
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, cast, final
 
 import anyio.abc
 
 from ..errors import ConfigurationError
+from ..protocol._checks import json_problem
 from ..transports import Transport
 from ._fault_accounts import Account
 from ._fault_words import parse_fault
-from ._faulty import FaultyTransport
+from ._faulty import FaultyTransport, object_of
 from ._faulty_stream import FaultyStream
 from ._faulty_wire import error_text
 from ._ids import new_event_id
@@ -112,12 +113,9 @@ def _injected(fault: Fault | str) -> Account:
     return Account(given, given.times or 1)
 
 
-def _control_of(message: str | bytes) -> dict[str, Any] | None:
+def _control_of(message: str | bytes) -> Mapping[str, Any] | None:
     if not isinstance(message, str) or _CONTROL not in message:
         return None
-    try:
-        data = json.loads(message)
-    except ValueError:
-        return None
-    is_control = isinstance(data, dict) and data.get("type") == _CONTROL
-    return data if is_control else None
+    data = object_of(message)
+    # What is not JSON goes on to the session, which says so.
+    return data if data.get("type") == _CONTROL and json_problem(data) is None else None

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, final
 
 import anyio
@@ -138,9 +138,10 @@ class FaultyTransport:
         raise anyio.EndOfStream
 
     def _is_control(self, message: str | bytes) -> bool:
+        before = len(self._due)
         answer = self._control(self, message)
         if answer is not None:
-            self._due.insert(0, Insert(answer))  # before what it may have let happen at once
+            self._due.insert(before, Insert(answer))  # before what it may have let happen at once
             self.wake()
         return answer is not None
 
@@ -212,11 +213,16 @@ class FaultyTransport:
         return json.dumps(data)
 
 
-def _type_of(message: str | bytes) -> str:
-    """Return the type of a message, by its GA name; empty if it has none."""
+def object_of(message: str | bytes) -> Mapping[str, Any]:
+    """Return a message as an object; empty if it is none."""
     try:
         data = json.loads(message)
-    except ValueError:
-        return ""
-    name = data.get("type") if isinstance(data, dict) else None
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _type_of(message: str | bytes) -> str:
+    """Return the type of a message, by its GA name; empty if it has none."""
+    name = object_of(message).get("type")
     return BETA_NAMES.get(name, name) if isinstance(name, str) else ""

@@ -85,13 +85,26 @@ def _whole(low: int, high: int) -> Callable[[object, "attrs.Attribute[Any]", obj
 def _check_text(_fault: object, field: "attrs.Attribute[Any]", value: object) -> None:
     if not isinstance(value, str):
         raise ConfigurationError(f"{field.name} is a text, not {value!r:.100}")
+    if _has_surrogate(value):
+        raise ConfigurationError(
+            f"{field.name} holds a lone surrogate, which UTF-8 can't carry: {value!a:.100}"
+        )
 
 
 def _check_reason(_fault: object, _field: object, reason: object) -> None:
-    if not isinstance(reason, str) or len(reason.encode(errors="replace")) > _MAX_REASON_BYTES:
+    if (
+        not isinstance(reason, str)
+        or _has_surrogate(reason)
+        or len(reason.encode()) > _MAX_REASON_BYTES
+    ):
         raise ConfigurationError(
-            f"the reason of a CLOSE is a text of at most {_MAX_REASON_BYTES} bytes (RFC 6455, 5.5)"
+            f"the reason of a CLOSE is a text of at most {_MAX_REASON_BYTES} bytes of UTF-8 "
+            "(RFC 6455, 5.5)"
         )
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _check_word(_fault: object, field: "attrs.Attribute[Any]", value: object) -> None:

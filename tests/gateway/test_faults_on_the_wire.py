@@ -265,3 +265,41 @@ async def test_without_faults_nothing_goes_wrong() -> None:
 
     assert client.close() == (1000, "")
     assert client.frames()[1] == b""
+
+
+def fault_event(fault: str, **fields: str) -> bytes:
+    return client_frame(
+        TEXT, json.dumps({"type": "meshrt.fault", "fault": fault, **fields}).encode()
+    )
+
+
+async def test_faults_placed_in_one_write_are_answered_in_their_order() -> None:
+    async with serve(control=True) as gateway, raw(gateway) as client:
+        await client.until(client.types)  # or the answers overtake the greeting
+        await client.stream.send(fault_event("unknown") + fault_event("drop"))
+        await client.until_end()
+
+    placed = "meshrt.fault.placed"
+    assert client.types() == ["session.created", placed, "meshrt.unknown", placed]
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(b'{"type": "meshrt.fault", "fault": %b}' % DEEP, id="deep-fault"),
+        pytest.param(b'{"type": "response.create", "response": %b}' % DEEP, id="deep-event"),
+        b'{"type": "meshrt.fault", "fault": "clsoe", "event_id": "\\ud800"}',
+    ],
+)
+async def test_what_is_not_json_is_refused_where_faults_are_looked_for(message: bytes) -> None:
+    faults = ["close 4000 at response.created"]
+    async with serve(control=True, faults=faults) as gateway, raw(gateway) as client:
+        await client.stream.send(client_frame(TEXT, message))
+        await client.until(lambda: len(client.types()) > 1)
+        error = json.loads(client.frames()[0][1][1])["error"]
+        assert error["code"] == "invalid_json"
+        await client.stream.send(fault_event("unknown"))  # the session goes on
+        await client.until(lambda: "meshrt.unknown" in client.types())
