@@ -179,5 +179,5 @@ def _address(stream: anyio.abc.SocketStream, which: Any) -> str:
     """Return an address of a connection, or nothing where the client has gone already."""
     try:
         return str(stream.extra(which)[0])
-    except OSError:
+    except (OSError, anyio.TypedAttributeLookupError, AttributeError):  # the last with uvloop
         return ""

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import struct
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
@@ -335,6 +336,19 @@ async def test_limits_are_limits() -> None:
     with pytest.raises(ConfigurationError, match=r"limits is a Limits\(\.\.\.\): not 7"):
         async with serve(limits=7):  # type: ignore[arg-type]
             pytest.fail("it was opened")
+
+
+async def test_clients_that_reset_before_they_are_served_are_no_bug(
+    dial: Dial, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve(voice=EchoVoice()) as gateway:
+        for _ in range(20):  # none of them is taken yet: we give way to nobody in between
+            with socket.create_connection(("127.0.0.1", port_of(gateway))) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        async with dial(gateway) as wire:  # it comes after them
+            assert (await wire.hear())["type"] == "session.created"
+
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 class _Told(logging.Handler):
