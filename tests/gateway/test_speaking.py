@@ -75,7 +75,8 @@ async def test_espeak_takes_any_text_as_text(text: str, caplog: pytest.LogCaptur
     spoken = await EspeakVoice().speak(text, heard=SPEECH)
     assert duration_ms(spoken) > 200
     assert spoken != SPEECH
-    assert not caplog.records
+    # asyncio's debug mode has its own to say on a busy machine.
+    assert not [record for record in caplog.records if record.name.startswith("meshrt")]
 
 
 @needs_espeak
