@@ -15,7 +15,7 @@ from ..gateway import Model, Pacing, Voice
 from ..gateway._bare import BareGateway
 from ..gateway.faults import Fault
 from ..session import Connecting, SessionOptions
-from ..transports import HandshakeRejected, Transport, memory_transports
+from ..transports import ConnectError, HandshakeRejected, Transport, memory_transports
 from ._options import SessionSettings
 
 _MODEL: Final = "openai/gpt-realtime-mini"
@@ -27,6 +27,7 @@ class MemoryGateway(metaclass=NoPublicConstructor):
     def __init__(self, bare: BareGateway, tasks: anyio.abc.TaskGroup) -> None:
         self._bare = bare
         self._tasks = tasks
+        self._is_over = False
 
     def connect(
         self,
@@ -48,9 +49,13 @@ class MemoryGateway(metaclass=NoPublicConstructor):
 
         Raises:
             LocalProtocolError: ``session`` can't be sent.
+            ConnectError: The gateway's block has been left; raised when it is entered.
         """
         options = SessionOptions(**settings)
         return Connecting(partial(self._open, model), session=session, options=options)
+
+    def _leave(self) -> None:
+        self._is_over = True
 
     def inject(self, fault: Fault | str) -> None:
         """Let something go wrong, as :meth:`meshrt.gateway.Gateway.inject` does.
@@ -71,6 +76,10 @@ class MemoryGateway(metaclass=NoPublicConstructor):
                 fault.body or "A fault refuses the handshake.",
                 status=fault.status,
                 retry_after=fault.retry_after,
+            )
+        if self._is_over:
+            raise ConnectError(
+                "this gateway is gone: its `async with` block was left, and sessions belong in it"
             )
         ours, theirs = memory_transports(subprotocol="openai-realtime")
         self._tasks.start_soon(partial(self._bare.hold, theirs, model_name=model_name))
@@ -110,12 +119,15 @@ async def gateway_in_memory(
     held: BaseException | None = None
     try:
         async with anyio.create_task_group() as tasks:
+            gateway = MemoryGateway._create(bare, tasks)
             try:
-                yield MemoryGateway._create(bare, tasks)
+                yield gateway
             except BaseException as error:  # noqa: ASYNC103  held, and raised below
                 if tasks.cancel_scope.cancel_called:
                     raise  # a task of ours failed, and this is only how the block was told
                 held = error
+            finally:
+                gateway._leave()
             tasks.cancel_scope.cancel("the gateway's block is left")
     finally:
         try:

@@ -99,6 +99,14 @@ async def test_what_is_injected_and_what_a_client_places_happens() -> None:
                 await ask(session, "Hi")
 
 
+async def test_a_gateway_whose_block_was_left_takes_nobody() -> None:
+    async with gateway_in_memory() as gateway:
+        pass
+    with pytest.raises(ConnectError, match="this gateway is gone"):
+        async with gateway.connect():
+            pytest.fail("it was let in")
+
+
 async def test_a_close_that_is_ignored_leaves_nothing() -> None:
     async with gateway_in_memory(faults=["ignore close"]) as gateway:
         async with gateway.connect(close_timeout=0.01) as session:
