@@ -1,6 +1,7 @@
 # ruff: noqa: PT012  a session's block, all of it, is what raises
 """What meshrt logs: each record that the documentation lists, and no other."""
 
+import errno
 import logging
 import re
 import subprocess
@@ -9,9 +10,10 @@ import unicodedata
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
+import anyio.abc
 import pytest
 from support import (
     RawConnection,
@@ -33,6 +35,7 @@ from meshrt import (
     _journal,
 )
 from meshrt.gateway import EchoVoice, EspeakVoice, Heard, serve
+from meshrt.gateway._accepting import accept_all
 from meshrt.protocol import encode
 from meshrt.session import Connecting
 from meshrt.transports import Endpoint, connect_websocket
@@ -190,6 +193,19 @@ async def go_without_a_word() -> None:
         await said.wait()
 
 
+class Exhausted:
+    async def accept(self) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+
+async def find_no_file_descriptor() -> None:
+    said, listener = anyio.Event(), cast("anyio.abc.SocketListener", Exhausted())
+    async with anyio.create_task_group() as tasks, listening("gateway.not_taken", said):
+        tasks.start_soon(accept_all, listener, pytest.fail, tasks)
+        await said.wait()
+        tasks.cancel_scope.cancel()
+
+
 class Broken:
     async def reply(self, heard: Heard) -> str:
         raise ZeroDivisionError
@@ -218,6 +234,7 @@ SCENES: list[Callable[[], Awaitable[None]]] = [
     meet_a_bug,
     break_the_rules,
     be_a_strange_page,
+    find_no_file_descriptor,
     go_without_a_word,
     have_a_broken_model,
     have_no_voice,
