@@ -36,7 +36,7 @@ class BareGateway:
         control: bool = False,
     ) -> None:
         check_pacing(pacing)
-        self.model = model_of(model)
+        self.model: Model = model_of(model)
         self._voice = voice_of(voice or EchoVoice())
         self._pacing: Pacing = pacing
         self._faults = FaultPlan(faults, control=control)
