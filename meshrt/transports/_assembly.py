@@ -17,6 +17,7 @@ class Assembly:
     def __init__(self) -> None:
         self._parts = bytearray()
         self._utf8: codecs.IncrementalDecoder | None = None
+        self.is_partial = False
 
     def add(self, frame: Frame) -> str | bytes | None:
         """Take a data frame; return the message that it completes.
@@ -28,6 +29,7 @@ class Assembly:
         if frame.opcode is Opcode.CONT:
             return self._continue(frame)
         if not frame.fin:
+            self.is_partial = True
             self._begin(frame)
             return None
         return str(frame.data, "utf-8") if frame.opcode is Opcode.TEXT else bytes(frame.data)
@@ -47,5 +49,6 @@ class Assembly:
         self._append(frame)
         if not frame.fin:
             return None
+        self.is_partial = False
         whole, self._parts = self._parts, bytearray()
         return bytes(whole) if self._utf8 is None else whole.decode()

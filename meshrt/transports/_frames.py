@@ -13,7 +13,7 @@ import attrs
 from websockets.client import ClientProtocol
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, CloseCode, Frame, Opcode
-from websockets.protocol import Side
+from websockets.protocol import Side, State
 from websockets.server import ServerProtocol
 
 from ..errors import LocalProtocolError, RemoteProtocolError
@@ -21,6 +21,7 @@ from ._assembly import Assembly
 from ._close_codes import check_close_code, cut_reason
 from ._control import ControlFrames
 from ._flood import FLOOD_WINDOW_S, FloodGate
+from ._plain import LONG_SIZE, PLAIN_TEXT, mask_texts, read_texts, size_of_frame
 
 # At most so much is parsed before the flood gate looks: 8192 frames of two bytes.
 SLICE_BYTES: Final = 16 * 1024
@@ -73,6 +74,10 @@ class FrameCodec:
         self._assembly = Assembly()
         self._gate = FloodGate()
         self._messages: list[str | bytes] = []
+        self._is_client = protocol.side is Side.CLIENT
+        self._limit = _limit_of(protocol)
+        self._rest = b""  # of a frame that will be read at once when it is whole
+        self._owed = 0  # bytes of a frame that the codec has begun to parse
         self.control = ControlFrames()
         self.close: Close | None = None
         self.fault: Fault | None = None
@@ -99,14 +104,56 @@ class FrameCodec:
         return messages
 
     def feed(self, data: bytes, now: float) -> None:
-        """Parse at most :data:`SLICE_BYTES`, read at ``now`` seconds of a monotonic clock."""
-        if self.has_ended:
-            return
+        """Parse what was read at ``now`` seconds of a monotonic clock.
+
+        The flood gate looks after each frame that is not plain.
+        """
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        at = 0
+        while at < len(data) and not self.has_ended:
+            if not self._owed:
+                at = self._read_plain(data, at)
+            if self._owed:
+                step = min(self._owed, len(data) - at, SLICE_BYTES)
+                self._parse(data[at : at + step], now)
+                self._owed -= step
+                at += step
+
+    def _read_plain(self, data: bytes, at: int) -> int:
+        """Read what is plain text, and say in ``_owed`` how much the codec has to parse."""
+        if self._is_client and not self._assembly.is_partial:
+            try:
+                at = read_texts(data, at, self._limit, self._messages)
+            except UnicodeDecodeError as error:
+                self._fail(CloseCode.INVALID_DATA, f"text that is not UTF-8 ({error.reason})")
+                return at
+        size = size_of_frame(data, at)
+        if size is None or (at + size > len(data) and self._is_plain(data, at, size)):
+            self._rest, at = data[at:], len(data)
+        else:
+            self._owed = size
+        return at
+
+    def _is_plain(self, data: bytes, at: int, size: int) -> bool:
+        """Tell whether a frame that is not whole yet will be read at once when it is."""
+        return (
+            self._is_client
+            and not self._assembly.is_partial
+            and data[at] == PLAIN_TEXT
+            and data[at + 1] < LONG_SIZE
+            and size <= self._limit
+        )
+
+    def _parse(self, data: bytes, now: float) -> None:
+        """Leave to the codec what is not plain."""
         self._protocol.receive_data(data)
         for frame in self._protocol.events_received():
             if self.fault is not None or not isinstance(frame, Frame):
                 break
             self._HANDLERS[frame.opcode](self, frame)
+        if not self.has_ended and self._protocol.parser_exc is not None:
+            self._end(self._protocol.parser_exc)
         self._judge(now)
         self.control.add(self._protocol.data_to_send())
 
@@ -118,6 +165,8 @@ class FrameCodec:
         """
         payloads = [(utf8(m), True) if isinstance(m, str) else (m, False) for m in batch]
         control = self.control.take()
+        if self._is_client and self._protocol.state is State.OPEN:
+            return b"".join((control, *mask_texts(payloads)))
         for payload, is_text in payloads:
             (self._protocol.send_text if is_text else self._protocol.send_binary)(payload)
         frames = self._protocol.data_to_send()
@@ -169,17 +218,18 @@ class FrameCodec:
     }
 
     def _judge(self, now: float) -> None:
-        if not self.has_ended and self._protocol.parser_exc is not None:
-            if self._protocol.close_rcvd is None:
-                self.fault = _fault(self._protocol.parser_exc)
-            else:
-                self._end_in_a_message(self._protocol.close_rcvd)
         flood = self._gate.problem(now)
         if flood is not None and not self.has_ended:
             self._fail(
                 CloseCode.POLICY_VIOLATION,
                 f"{flood} within {FLOOD_WINDOW_S:g} s",
             )
+
+    def _end(self, error: Exception) -> None:
+        if self._protocol.close_rcvd is None:
+            self.fault = _fault(error)
+        else:
+            self._end_in_a_message(self._protocol.close_rcvd)
 
     def _end_in_a_message(self, close: Close) -> None:
         """Take a CLOSE between the fragments of a message: the codec calls it a broken rule.
@@ -201,6 +251,12 @@ class FrameCodec:
         self._protocol.fail(code, deed)
         self._answer(Close(code, deed).serialize())
         self.fault = Fault(f"the peer sent {deed}, so the connection can't go on ({code:d})", code)
+
+
+def _limit_of(protocol: ClientProtocol | ServerProtocol) -> int:
+    """Return the size of the largest message; websockets has renamed where it keeps it."""
+    limit = getattr(protocol, "max_message_size", None) or getattr(protocol, "max_size", None)
+    return limit or 2**63
 
 
 def utf8(text: str) -> bytes:

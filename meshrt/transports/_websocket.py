@@ -14,7 +14,7 @@ from websockets.server import ServerProtocol
 from ..errors import LocalProtocolError
 from ._close_codes import check_close_code
 from ._errors import ConnectionLost
-from ._frames import SLICE_BYTES, FrameCodec
+from ._frames import FrameCodec
 
 # AnyIO's asyncio backend splits what the event loop read if asked for less.
 _READ_BYTES: Final = 256 * 1024
@@ -206,8 +206,7 @@ class WebSocketTransport:
         if not data:
             return
         self.last_byte_at = now = anyio.current_time()
-        for start in range(0, len(data), SLICE_BYTES):
-            self._codec.feed(data[start : start + SLICE_BYTES], now)
+        self._codec.feed(data, now)
         if (close := self._codec.close) is not None:
             self.close_code, self.close_reason = int(close.code), close.reason
         self._call_writer()
