@@ -15,6 +15,7 @@ from ..events import (
     AudioPCMA,
     AudioPCMU,
     InputAudioBufferAppend,
+    Session,
     SessionInputAudioBufferAppend,
     TranslationSession,
     class_of,
@@ -72,6 +73,8 @@ class Outgoing:
         self.make_id = make_id
         self._conversation = conversation
         self._warned: set[str] = set()
+        self._described: Session | None = None
+        self._is_pcm16 = True  # as it is by default
 
     def prepare(self, event: AnyEvent | Mapping[str, Any], *, strict: bool) -> Prepared:
         """Check and write an event; see :meth:`RealtimeProtocol.prepare`."""
@@ -145,10 +148,9 @@ class Outgoing:
     def _input_is_pcm16(self) -> bool:
         """Tell whether appended audio has two bytes per sample, as it has by default."""
         session = self._conversation.session
-        entrance = field_of(field_of(session, "audio"), "input")
-        if field_of(session, "input_audio_format") in _BETA_G711:
-            return False
-        return not isinstance(field_of(entrance, "format"), AudioPCMU | AudioPCMA)
+        if session is not self._described:  # a session is a frozen value, and appends are many
+            self._described, self._is_pcm16 = session, _is_pcm16(session)
+        return self._is_pcm16
 
     def _warn_of_unknown(
         self, mapping: Mapping[str, Any], known: Mapping[str, Any] | None
@@ -176,6 +178,13 @@ def _doubts(
         yield path, f"meshrt does not know {path} of {wire_name}"
     for path, text in odd_values(mapping) if known is not None else ():
         yield path, f"meshrt does not know the value at {path} of {wire_name}, but only {text}"
+
+
+def _is_pcm16(session: Session | None) -> bool:
+    entrance = field_of(field_of(session, "audio"), "input")
+    if field_of(session, "input_audio_format") in _BETA_G711:
+        return False
+    return not isinstance(field_of(entrance, "format"), AudioPCMU | AudioPCMA)
 
 
 def _check_id(event_id: object) -> None:

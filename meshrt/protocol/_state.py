@@ -25,6 +25,9 @@ class State(enum.Enum):
     FAILED = "failed"
     """The other side broke the rules of the wire."""
 
+    # Enum hashes the name, in Python, and this table is asked twice per event.
+    __hash__ = object.__hash__
+
 
 class Step(enum.Enum):
     """What happens to a session."""
@@ -34,6 +37,8 @@ class Step(enum.Enum):
     CLIENT_EVENT = "any client event"
     VIOLATION = "a message that is not of this wire"
     END = "the end of the transport"
+
+    __hash__ = object.__hash__  # as above
 
 
 TRANSITIONS: Final[Mapping[tuple[State, Step], State]] = MappingProxyType(
