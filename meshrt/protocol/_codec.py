@@ -1,13 +1,13 @@
 """Text to event and event to text: tolerant where we receive, strict where we send."""
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 import pybase64
 
 from ..errors import LocalProtocolError, RemoteProtocolError
-from ..events import Event, UnknownEvent, class_of
+from ..events import BETA_NAMES, CLIENT_EVENTS, SERVER_EVENTS, Event, UnknownEvent, class_of
 from ..events._base import remember_source
 from ..events._plan import mapping_of, reader_of
 from ._audio_delta import read_audio_delta
@@ -30,6 +30,12 @@ _AUDIO = frozenset(
         "session.output_audio.delta",
     }
 )
+# Made once: every text comes by here.
+_READERS: dict[str, Callable[[str], Event]] = {
+    name: reader_of(cls)
+    for name in (*BETA_NAMES, *SERVER_EVENTS, *CLIENT_EVENTS)
+    if (cls := class_of(name)) is not None
+}
 _NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, UnicodeEncodeError)
 
 
@@ -77,11 +83,11 @@ def read_event(text: str) -> AnyEvent:
     """Read one event in the general way, without its text; see :func:`decode`."""
     wire_name = _type_of(text)
     _check_depth(text)
-    cls = class_of(wire_name)
-    if cls is None:
+    read = _READERS.get(wire_name)
+    if read is None:
         return UnknownEvent(type=wire_name, data=decode_object(text))
     try:
-        return cast("Event", reader_of(cls)(text))
+        return read(text)
     except _NOT_JSON as error:  # if it is not even JSON, this says so
         return UnknownEvent(type=wire_name, data=decode_object(text), problem=str(error))
 

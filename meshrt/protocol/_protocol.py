@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Final, Literal, TypeAlias, final
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from ..events import (
@@ -15,6 +15,10 @@ from ..events import (
     Event,
     ResponseCancel,
     ResponseCreate,
+    ResponseFunctionCallArgumentsDelta,
+    ResponseOutputAudioDelta,
+    ResponseOutputAudioTranscriptDelta,
+    ResponseOutputTextDelta,
     ResponseParams,
     Session,
     UnknownEvent,
@@ -33,6 +37,17 @@ from ._turns import Turns
 Role: TypeAlias = Literal["client", "server"]
 
 _CLOSE_UNSUPPORTED_DATA = 1003  # RFC 6455, 7.4.1: a type of data that the endpoint can't accept
+
+
+# Nearly all of what a client receives. They answer no command, and neither begin nor end a turn.
+_QUIET: Final = frozenset(
+    {
+        ResponseOutputAudioDelta,
+        ResponseOutputAudioTranscriptDelta,
+        ResponseOutputTextDelta,
+        ResponseFunctionCallArgumentsDelta,
+    }
+)
 
 
 @final
@@ -246,6 +261,10 @@ class RealtimeProtocol:
                 self._fail_all(str(error))
                 raise
             return self._object(error, binary=not isinstance(text, str))
+        if type(event) in _QUIET and self._state is State.OPEN:
+            self._events.append(event)
+            self.conversation.apply(event)
+            return None
         self._step(step_of(event.type, from_server=self.role == "client"))
         self._received(event)
         return None
