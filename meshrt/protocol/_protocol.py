@@ -6,7 +6,6 @@ from typing import Any, Final, Literal, TypeAlias, final
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from ..events import (
-    BETA_NAMES,
     CLIENT_EVENTS,
     SERVER_EVENTS,
     UNSET,
@@ -24,7 +23,7 @@ from ..events import (
     UnknownEvent,
 )
 from ._acknowledgements import Acknowledgements
-from ._answers import ACKNOWLEDGEMENTS, Failed, Settled
+from ._answers import Failed, Settled
 from ._buffer import BufferedAudio
 from ._codec import AnyEvent, decode
 from ._conversation import Conversation
@@ -352,9 +351,11 @@ class RealtimeProtocol:
         return event
 
     def _check_id(self, prepared: Prepared) -> None:
-        """Refuse a command whose id another one has that is not answered, or not yet sent."""
-        kind = BETA_NAMES.get(prepared.type, prepared.type)
-        if self.role == "client" and kind in ACKNOWLEDGEMENTS:
+        """Refuse the id of a command that is not answered, or not yet sent.
+
+        Also for what is never answered itself: the server's ``error`` could mean either.
+        """
+        if self.role == "client" and prepared.event_id:
             self._commands.check(prepared.event_id)
             self._turns.check(prepared.event_id)
 
