@@ -47,14 +47,17 @@ class Echo:
             while not self._is_over:
                 await self._asked.wait()
                 self._asked = anyio.Event()
-                batch, self._waiting = self._waiting, []
-                await self._transport.send(batch)
+                await self._transport.send(self._taken())
         except _ENDS:
             pass  # the reader has seen it too, or will
         try:
             await self._transport.aclose()
         except _ENDS:
             return
+
+    def _taken(self) -> list[str | bytes]:
+        taken, self._waiting = self._waiting, []
+        return taken  # and kept by nobody: a message may have 16 MiB
 
     def _wake(self) -> None:
         self._asked.set()

@@ -27,27 +27,31 @@ class Assembly:
                 that shows it, not at the end of the message.
         """
         if frame.opcode is Opcode.CONT:
-            return self._continue(frame)
+            return self.append(frame.data, is_last=frame.fin)
         if not frame.fin:
-            self.is_partial = True
-            self._begin(frame)
-            return None
+            self.begin(frame.opcode)
+            return self.append(frame.data, is_last=False)
         return str(frame.data, "utf-8") if frame.opcode is Opcode.TEXT else bytes(frame.data)
 
-    def _begin(self, frame: Frame) -> None:
+    def begin(self, opcode: Opcode) -> None:
+        """Begin a message that comes in pieces."""
+        self.is_partial = True
         self._parts = bytearray()
-        self._utf8 = _new_utf8_decoder() if frame.opcode is Opcode.TEXT else None
-        self._append(frame)
+        self._utf8 = _new_utf8_decoder() if opcode is Opcode.TEXT else None
 
-    def _append(self, frame: Frame) -> None:
-        self._parts += frame.data
+    def append(
+        self, piece: bytes | bytearray | memoryview, *, is_last: bool
+    ) -> str | bytes | None:
+        """Take a piece of the message that was begun; return it if this was the last one.
+
+        Raises:
+            UnicodeDecodeError: As for :meth:`add`.
+        """
+        self._parts += piece
         if self._utf8 is not None:
             # Only the verdict is wanted: 16 MiB of pieces of text would cost far more.
-            self._utf8.decode(bytes(frame.data), frame.fin)
-
-    def _continue(self, frame: Frame) -> str | bytes | None:
-        self._append(frame)
-        if not frame.fin:
+            self._utf8.decode(bytes(piece), is_last)
+        if not is_last:
             return None
         self.is_partial = False
         whole, self._parts = self._parts, bytearray()

@@ -1,19 +1,20 @@
 """The sans-IO half of the WebSocket transport: bytes to messages and back.
 
-websockets' codec parses, masks, checks and answers; this adds what it leaves to its caller:
-whole messages, UTF-8, one place for waiting control frames, an end to floods, and an ending
-that is told once, in words.
+websockets' codec parses, checks and answers; this adds what it leaves to its caller: whole
+messages, UTF-8, one place for waiting control frames, an end to floods, and an ending that is
+told once, in words. Whole messages in frames with nothing wrong about them never get that far.
 """
 
+import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import attrs
 from websockets.client import ClientProtocol
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, CloseCode, Frame, Opcode
-from websockets.protocol import Side, State
+from websockets.protocol import Side
 from websockets.server import ServerProtocol
 
 from ..errors import LocalProtocolError, RemoteProtocolError
@@ -21,7 +22,9 @@ from ._assembly import Assembly
 from ._close_codes import check_close_code, cut_reason
 from ._control import ControlFrames
 from ._flood import FLOOD_WINDOW_S, FloodGate
-from ._plain import LONG_SIZE, PLAIN_TEXT, mask_texts, read_texts, size_of_frame
+from ._long import LongFrame, long_frame
+from ._plain import LONG_SIZE, PLAIN_TEXT, read_texts, size_of_frame
+from ._writing import frames, pieces_for_writing
 
 # At most so much is parsed before the flood gate looks: 8192 frames of two bytes.
 SLICE_BYTES: Final = 16 * 1024
@@ -77,6 +80,7 @@ class FrameCodec:
         self._is_client = protocol.side is Side.CLIENT
         self._limit = _limit_of(protocol)
         self._rest = b""  # of a frame that will be read at once when it is whole
+        self._long: LongFrame | None = None
         self._owed = 0  # bytes of a frame that the codec has begun to parse
         self.control = ControlFrames()
         self.close: Close | None = None
@@ -112,21 +116,18 @@ class FrameCodec:
             data, self._rest = self._rest + data, b""
         at = 0
         while at < len(data) and not self.has_ended:
-            if not self._owed:
+            if self._long is not None:
+                at = self._read_piece(self._long, data, at)
+            elif self._owed:
+                at = self._read_owed(data, at, now)
+            else:
                 at = self._read_plain(data, at)
-            if self._owed:
-                step = min(self._owed, len(data) - at, SLICE_BYTES)
-                self._parse(data[at : at + step], now)
-                self._owed -= step
-                at += step
 
     def _read_plain(self, data: bytes, at: int) -> int:
-        """Read what is plain text, and say in ``_owed`` how much the codec has to parse."""
-        if self._is_client and not self._assembly.is_partial:
-            try:
-                at = read_texts(data, at, self._limit, self._messages)
-            except UnicodeDecodeError as error:
-                self._fail(CloseCode.INVALID_DATA, f"text that is not UTF-8 ({error.reason})")
+        """Read the messages that come whole, and decide who reads what comes after them."""
+        if not self._assembly.is_partial:
+            at = self._read_whole(data, at)
+            if self.fault is not None or self._long is not None:
                 return at
         size = size_of_frame(data, at)
         if size is None or (at + size > len(data) and self._is_plain(data, at, size)):
@@ -134,6 +135,38 @@ class FrameCodec:
         else:
             self._owed = size
         return at
+
+    def _read_whole(self, data: bytes, at: int) -> int:
+        """Read the short texts of a server, and the beginning of a long message."""
+        if self._is_client:
+            try:
+                at = read_texts(data, at, self._limit, self._messages)
+            except UnicodeDecodeError as error:
+                self._fail_text(error)
+                return at
+        if begun := long_frame(data, at, self._limit, masked=not self._is_client):
+            self._long, at = begun
+            self._assembly.begin(self._long.opcode)
+        return at
+
+    def _read_piece(self, frame: LongFrame, data: bytes, at: int) -> int:
+        piece = frame.take(data, at)
+        if not frame.left:
+            self._long = None
+        try:
+            message = self._assembly.append(piece, is_last=not frame.left)
+        except UnicodeDecodeError as error:
+            self._fail_text(error)
+        else:
+            if message is not None:
+                self._messages.append(message)
+        return at + len(piece)
+
+    def _read_owed(self, data: bytes, at: int, now: float) -> int:
+        step = min(self._owed, len(data) - at, SLICE_BYTES)
+        self._parse(data[at : at + step], now)
+        self._owed -= step
+        return at + step
 
     def _is_plain(self, data: bytes, at: int, size: int) -> bool:
         """Tell whether a frame that is not whole yet will be read at once when it is."""
@@ -157,21 +190,18 @@ class FrameCodec:
         self._judge(now)
         self.control.add(self._protocol.data_to_send())
 
-    def encode(self, batch: Sequence[str | bytes]) -> bytes:
+    def encode(self, batch: Sequence[str | bytes]) -> Iterator[bytes]:
         """Return the waiting control frames and then the messages, as bytes for the wire.
+
+        One piece, which may be empty; several, each made when its turn comes, if it is much.
 
         Raises:
             LocalProtocolError: A text holds a lone surrogate; nothing was taken or encoded.
         """
         payloads = [(utf8(m), True) if isinstance(m, str) else (m, False) for m in batch]
-        control = self.control.take()
-        if self._is_client and self._protocol.state is State.OPEN:
-            return b"".join((control, *mask_texts(payloads)))
-        for payload, is_text in payloads:
-            (self._protocol.send_text if is_text else self._protocol.send_binary)(payload)
-        frames = self._protocol.data_to_send()
-        # One frame alone is not copied: it may have 16 MiB.
-        return b"".join([control, *frames] if control else frames)
+        size = sum(len(payload) for payload, _ in payloads)
+        parts = frames(payloads, masked=self._is_client)
+        return pieces_for_writing(itertools.chain((self.control.take(),), parts), size)
 
     def ping(self) -> None:
         """Queue a ping, unless the connection is ending."""
@@ -195,7 +225,7 @@ class FrameCodec:
         try:
             message = self._assembly.add(frame)
         except UnicodeDecodeError as error:
-            self._fail(CloseCode.INVALID_DATA, f"text that is not UTF-8 ({error.reason})")
+            self._fail_text(error)
         else:
             if message is None:
                 self._gate.fragment(len(frame.data))
@@ -246,6 +276,9 @@ class FrameCodec:
         if not self.close_sent:
             is_client = self._protocol.side is Side.CLIENT
             self.control.add([Frame(Opcode.CLOSE, payload).serialize(mask=is_client)])
+
+    def _fail_text(self, error: UnicodeDecodeError) -> None:
+        self._fail(CloseCode.INVALID_DATA, f"text that is not UTF-8 ({error.reason})")
 
     def _fail(self, code: CloseCode, deed: str) -> None:
         self._protocol.fail(code, deed)

@@ -4,22 +4,14 @@ Parsed in place it costs a fraction of what a parser for every frame does. Whate
 kind, or wrong in any way, is left to the codec, which sees it from its first byte on.
 """
 
-import os
-from collections.abc import Iterable, Iterator
 from typing import Final
 
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # a platform without its wheel
-    from websockets.utils import apply_mask
+from ._masking import KEY_BYTES, MASKED
 
 PLAIN_TEXT: Final = 0x81  # FIN and the opcode of text (RFC 6455, 5.2), and no reserved bit
 LONG_SIZE: Final = 127  # the length is in 8 bytes; anything above is a masked frame
 _SHORT_SIZE: Final = 126  # from here on it is in 2 bytes
 _HEADER: Final = 2
-_MASKED: Final = 0x80
-_KEY: Final = 4
-_BINARY: Final = 0x82
 
 
 def read_texts(data: bytes, at: int, limit: int, messages: list[str | bytes]) -> int:
@@ -48,29 +40,11 @@ def size_of_frame(data: bytes, at: int) -> int | None:
     """Return how long a frame is with its header; ``None`` if its header is not whole."""
     if len(data) - at < _HEADER:
         return None
-    size = data[at + 1] & ~_MASKED
+    size = data[at + 1] & ~MASKED
     width = {_SHORT_SIZE: 2, LONG_SIZE: 8}.get(size, 0)
     start = at + _HEADER + width
     if len(data) < start:
         return None
     if width:
         size = int.from_bytes(data[start - width : start], "big")
-    return start - at + size + (_KEY if data[at + 1] & _MASKED else 0)
-
-
-def mask_texts(payloads: Iterable[tuple[bytes, bool]]) -> Iterator[bytes]:
-    """Make frames of a client, each masked with a key of its own (RFC 6455, 5.3)."""
-    payloads = list(payloads)
-    keys = os.urandom(_KEY * len(payloads))
-    for number, (payload, is_text) in enumerate(payloads):
-        key = keys[_KEY * number : _KEY * (number + 1)]
-        size = len(payload)
-        first = PLAIN_TEXT if is_text else _BINARY
-        if size < _SHORT_SIZE:
-            yield bytes((first, _MASKED | size))
-        elif size < 2**16:
-            yield bytes((first, _MASKED | _SHORT_SIZE, size >> 8, size & 255))
-        else:
-            yield bytes((first, _MASKED | LONG_SIZE)) + size.to_bytes(8, "big")
-        yield key
-        yield apply_mask(payload, key)
+    return start - at + size + (KEY_BYTES if data[at + 1] & MASKED else 0)

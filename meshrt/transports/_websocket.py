@@ -1,7 +1,7 @@
 """A WebSocket over any AnyIO byte stream; the same for both sides of a connection."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NoReturn, final
 
 import anyio
@@ -18,9 +18,6 @@ from ._frames import FrameCodec
 
 # AnyIO's asyncio backend splits what the event loop read if asked for less.
 _READ_BYTES: Final = 256 * 1024
-
-# A long message goes out in pieces, so that it is known whether it gets on.
-_WRITE_BYTES: Final = 128 * 1024
 
 # What a stream raises when it is at its end or broken; ssl.SSLError is an OSError.
 _LOSS: Final = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
@@ -234,17 +231,16 @@ class WebSocketTransport:
             raise ConnectionLost(f"nothing was sent, since {self._codec.fault.message}")
         raise self._loss()
 
-    async def _write(self, data: bytes) -> None:
-        if not data:
-            await anyio.lowlevel.checkpoint()
-            return
-        self._torn = True  # until it is known to be whole: a cancelled write leaves it so
+    async def _write(self, pieces: Iterable[bytes]) -> None:
         try:
-            for start in range(0, len(data), _WRITE_BYTES):
-                await self._stream.send(data[start : start + _WRITE_BYTES])
+            for piece in filter(None, pieces):
+                self._torn = True  # until it is known to be whole: a cancelled write leaves it so
+                await self._stream.send(piece)
                 self.last_write_at = anyio.current_time()
         except _LOSS as error:
             if self._aborted:
                 raise anyio.ClosedResourceError from error
             raise self._loss() from error
+        if not self._torn:
+            await anyio.lowlevel.checkpoint()
         self._torn = False

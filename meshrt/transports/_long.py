@@ -1,0 +1,57 @@
+"""A whole message in one frame so long that it should not be there twice.
+
+The codec collects a frame before it hands it out, cuts it off what it collected, and unmasks that:
+three times 16 MiB for a message of 16 MiB. Piece by piece the message is there once.
+"""
+
+from typing import Final
+
+import attrs
+from websockets.frames import Opcode
+
+from ._masking import KEY_BYTES, MASKED, apply_mask
+
+_FIRST: Final = {0x81: Opcode.TEXT, 0x82: Opcode.BINARY}  # with FIN, and no reserved bit
+_LONG_SIZE: Final = 127  # the length is in 8 bytes (RFC 6455, 5.2)
+_HEADER: Final = 10
+_LONG: Final = 2**16  # a shorter one that gives its length in 8 bytes breaks a rule
+
+
+@attrs.define
+class LongFrame:
+    """What is still to come of the frame whose header was read.
+
+    Attributes:
+        opcode: What its message is.
+        left: How many bytes of its payload are to come.
+        key: What masks the next of them; empty in a frame of a server.
+    """
+
+    opcode: Opcode
+    left: int
+    key: bytes
+
+    def take(self, data: bytes, at: int) -> bytes:
+        """Return what these bytes hold of the payload, unmasked."""
+        piece = data[at : at + self.left]
+        self.left -= len(piece)
+        if not self.key:
+            return piece
+        turn = len(piece) % KEY_BYTES
+        masked, self.key = self.key, self.key[turn:] + self.key[:turn]
+        return apply_mask(piece, masked)
+
+
+def long_frame(data: bytes, at: int, limit: int, *, masked: bool) -> tuple[LongFrame, int] | None:
+    """Read the header of such a frame; return it, and where its payload begins.
+
+    ``None`` means that the frame is another one, that something is wrong with it, or that its
+    header is not whole.
+    """
+    start = at + _HEADER + KEY_BYTES * masked
+    if len(data) < start or data[at] not in _FIRST or data[at + 1] != _LONG_SIZE | MASKED * masked:
+        return None
+    size = int.from_bytes(data[at + 2 : at + _HEADER], "big")
+    if not _LONG <= size <= limit:
+        return None
+    return LongFrame(_FIRST[data[at]], size, data[at + _HEADER : start]), start
