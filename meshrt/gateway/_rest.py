@@ -19,9 +19,12 @@ from ._catalogue import MODELS, describe, full_name, money
 from ._http import Refused, Reply, Request
 from ._ledger import Ledger, Owner, Tab
 from ._limits import Limits
+from ._search import Model, found, listed
 
 _MODEL: Final = "/v1/models/"
 _MAX_PAGE: Final = 200
+_PAGED: Final[tuple[str, ...]] = ("limit", "offset")
+_DIGITS: Final = 10
 _MINUTE: Final = 60
 _DAY: Final = 86_400
 _REQUESTS_A_MINUTE: Final = 100  # the documented defaults of a key
@@ -50,8 +53,9 @@ class Rest:
         Raises:
             Refused: There is no such thing, or it is not for this client.
         """
-        path = _MODEL if request.path.startswith(_MODEL) else request.path
-        methods = _ROUTES.get(path)
+        methods = _ROUTES.get(request.path)
+        if methods is None and request.path.startswith(_MODEL):
+            methods = _ROUTES[_MODEL]
         if methods is None:
             raise Refused(404, "not_found", f"There is nothing here; there is {_WHAT_THERE_IS}.")
         handler = methods.get(request.method)
@@ -75,16 +79,26 @@ class Rest:
             )
         return owner
 
-    def _models(self, _: Owner, request: Request) -> list[dict[str, Any]]:
-        wanted = {name: values[0].lower() for name, values in request.query.items()}
-        models = map(self._described, MODELS)
-        return [
-            model
-            for model in models
-            if wanted.get("free", "false") == str(model["is_free"]).lower()
-            and wanted.get("type", model["model_type"]) == model["model_type"]
-            and wanted.get("provider", model["provider"]) == model["provider"]
-        ]
+    def _models(self, _: Owner, request: Request) -> list[Model]:
+        return listed(self._catalogue(), request.query)
+
+    def _free_models(self, _owner: Owner, _request: Request) -> list[Model]:
+        return listed(self._catalogue(), {"free": ["true"]})
+
+    def _paid_models(self, _owner: Owner, _request: Request) -> list[Model]:
+        return listed(self._catalogue(), {"free": ["false"]})
+
+    def _search(self, _: Owner, request: Request) -> dict[str, Any]:
+        asked: dict[str, Any] = {
+            name: _whole(request.query[name][0]) for name in _PAGED if name in request.query
+        }
+        page = _Page(asked)
+        models = found(self._catalogue(), request.query)
+        brands = sorted({model["brand"] for model in models})
+        return {"items": page.of(models), "total": len(models), "brands": brands, **page.shown}
+
+    def _catalogue(self) -> list[Model]:
+        return [self._described(name) for name in MODELS]
 
     def _model(self, _: Owner, request: Request) -> dict[str, Any]:
         name = full_name(unquote(request.path.removeprefix(_MODEL)))
@@ -101,7 +115,7 @@ class Rest:
         )
 
     def _usage(self, owner: Owner, request: Request) -> dict[str, Any]:
-        page = _Page(request)
+        page = _Page(_object_of(request.body))
         tabs = self._ledger.billed_of(owner)
         names = sorted({tab.model for tab in tabs})
         by_model = [
@@ -111,7 +125,7 @@ class Rest:
         return {**_totals(tabs), "by_model": by_model, "by_model_total": len(names), **page.shown}
 
     def _usage_events(self, owner: Owner, request: Request) -> dict[str, Any]:
-        page = _Page(request)
+        page = _Page(_object_of(request.body))
         tabs = self._ledger.billed_of(owner)
         return {"items": list(map(_event, page.of(tabs))), "total": len(tabs), **page.shown}
 
@@ -138,6 +152,9 @@ class Rest:
 
 _ROUTES: Final[Mapping[str, Mapping[str, Callable[[Rest, Owner, Request], Any]]]] = {
     "/v1/models": {"GET": Rest._models},
+    "/v1/models/free": {"GET": Rest._free_models},
+    "/v1/models/paid": {"GET": Rest._paid_models},
+    "/v1/models/search": {"GET": Rest._search},
     _MODEL: {"GET": Rest._model},
     "/v1/usage": {"POST": Rest._usage},
     "/v1/usage/events": {"POST": Rest._usage_events},
@@ -148,10 +165,9 @@ _WHAT_THERE_IS: Final = ", ".join(["/v1/realtime", *_ROUTES])
 
 
 class _Page:
-    """Which part of a list was asked for, in the body of a request."""
+    """Which part of a list was asked for."""
 
-    def __init__(self, request: Request) -> None:
-        filters = _object_of(request.body)
+    def __init__(self, filters: Mapping[str, Any]) -> None:
         self._limit = _count(filters, "limit", 50, _MAX_PAGE)
         self._offset = _count(filters, "offset", 0, None)
 
@@ -172,6 +188,11 @@ def _object_of(body: bytes) -> dict[str, Any]:
     if not isinstance(filters, dict):
         raise Refused(422, "validation_error", "The body is not a JSON object.")
     return filters
+
+
+def _whole(text: str) -> int | str:
+    """Read a number of a query; what is none stays as it is, and is refused as such."""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < _DIGITS else text
 
 
 def _count(filters: Mapping[str, Any], name: str, default: int, most: int | None) -> int:

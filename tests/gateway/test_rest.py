@@ -24,6 +24,9 @@ KEY = "rsk_right"
 MONEY = re.compile(r"\d+(\.\d+)?")
 REST = [
     ("GET", "/v1/models"),
+    ("GET", "/v1/models/free"),
+    ("GET", "/v1/models/paid"),
+    ("GET", "/v1/models/search"),
     ("GET", "/v1/models/openai/gpt-realtime"),
     ("POST", "/v1/usage"),
     ("POST", "/v1/usage/events"),
@@ -110,6 +113,47 @@ async def test_the_catalogue_tells_the_limits() -> None:
 async def test_the_catalogue_is_asked_for_a_part(query: Json, count: int) -> None:
     async with served() as (_, call):
         assert len((await call("GET", "/v1/models", params=query)).json()) == count
+
+
+@pytest.mark.parametrize(("part", "count"), [("free", 0), ("paid", 3)])
+async def test_the_catalogue_has_a_free_part_and_a_paid_one(part: str, count: int) -> None:
+    async with served() as (_, call):
+        assert len((await call("GET", f"/v1/models/{part}")).json()) == count
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({}, ["gpt-realtime-mini", "gpt-realtime", "gpt-realtime-2"]),
+        ({"q": "MINI"}, ["gpt-realtime-mini"]),
+        ({"q": "gpt-9"}, []),
+        ({"free": "true"}, []),
+        ({"discounted": "true"}, []),
+        ({"brand": ["nobody", "openai"], "q": "-2"}, ["gpt-realtime-2"]),
+        ({"brand": "nobody"}, []),
+        ({"input_modality": "image"}, []),
+        ({"output_modality": ["image", "audio"], "q": "-2"}, ["gpt-realtime-2"]),
+        ({"sort": "id", "order": "desc", "limit": "2"}, ["gpt-realtime-mini", "gpt-realtime-2"]),
+        ({"sort": "name", "offset": "2"}, ["gpt-realtime-mini"]),
+    ],
+)
+async def test_the_catalogue_is_searched_page_by_page(query: Json, names: list[str]) -> None:
+    async with served() as (_, call):
+        page = (await call("GET", "/v1/models/search", params=query)).json()
+
+    assert [model["name"] for model in page["items"]] == names
+    assert page["limit"] == int(query.get("limit", 50))
+    assert page["offset"] == int(query.get("offset", 0))
+    assert page["total"] == (3 if {"limit", "offset"} & set(query) else len(names))
+    assert page["brands"] == (["openai"] if names else [])
+
+
+@pytest.mark.parametrize("limit", ["-1", "201", "many", "٣", "9" * 5000])
+async def test_a_page_of_no_size_is_refused(limit: str) -> None:
+    async with served() as (_, call):
+        answer = await call("GET", "/v1/models/search", params={"limit": limit})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "validation_error")
 
 
 @pytest.mark.parametrize("name", ["openai/gpt-realtime", "openai%2Fgpt-realtime", "gpt-realtime"])
