@@ -23,7 +23,7 @@ from ._close_codes import check_close_code, cut_reason
 from ._control import ControlFrames
 from ._flood import FLOOD_WINDOW_S, FloodGate
 from ._long import LongFrame, long_frame
-from ._plain import LONG_SIZE, PLAIN_TEXT, read_texts, size_of_frame
+from ._plain import LONG_SIZE, PLAIN_TEXT, is_broken, read_texts, size_of_frame
 from ._writing import frames, pieces_for_writing
 
 # At most so much is parsed before the flood gate looks: 8192 frames of two bytes.
@@ -130,11 +130,21 @@ class FrameCodec:
             if self.fault is not None or self._long is not None:
                 return at
         size = size_of_frame(data, at)
-        if size is None or (at + size > len(data) and self._is_plain(data, at, size)):
+        if size is None:
+            return self._read_header(data, at)
+        if at + size > len(data) and self._is_plain(data, at, size):
             self._rest, at = data[at:], len(data)
         else:
             self._owed = size
         return at
+
+    def _read_header(self, data: bytes, at: int) -> int:
+        """Keep a header that is not whole; one that is wrong already is not waited for."""
+        if len(data) - at > 1 and is_broken(data[at], data[at + 1], masked=not self._is_client):
+            self._owed = len(data) - at
+            return at
+        self._rest = data[at:]
+        return len(data)
 
     def _read_whole(self, data: bytes, at: int) -> int:
         """Read the short texts of a server, and the beginning of a long message."""

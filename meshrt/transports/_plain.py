@@ -6,12 +6,16 @@ kind, or wrong in any way, is left to the codec, which sees it from its first by
 
 from typing import Final
 
+from websockets.frames import Opcode
+
 from ._masking import KEY_BYTES, MASKED
 
 PLAIN_TEXT: Final = 0x81  # FIN and the opcode of text (RFC 6455, 5.2), and no reserved bit
 LONG_SIZE: Final = 127  # the length is in 8 bytes; anything above is a masked frame
 _SHORT_SIZE: Final = 126  # from here on it is in 2 bytes
 _HEADER: Final = 2
+_FIN, _RESERVED, _OPCODE, _CONTROL = 0x80, 0x70, 0x0F, 0x8
+_OPCODES: Final = frozenset(Opcode)
 
 
 def read_texts(data: bytes, at: int, limit: int, messages: list[str | bytes]) -> int:
@@ -48,3 +52,15 @@ def size_of_frame(data: bytes, at: int) -> int | None:
     if width:
         size = int.from_bytes(data[start - width : start], "big")
     return start - at + size + (KEY_BYTES if data[at + 1] & MASKED else 0)
+
+
+def is_broken(first: int, second: int, *, masked: bool) -> bool:
+    """Tell whether the first two bytes of a frame break a rule (RFC 6455, 5.2 and 5.5)."""
+    opcode = first & _OPCODE
+    is_control = opcode >= _CONTROL
+    return (
+        bool(first & _RESERVED)
+        or opcode not in _OPCODES
+        or (is_control and (not first & _FIN or second & ~MASKED >= _SHORT_SIZE))
+        or bool(second & MASKED) is not masked
+    )

@@ -121,6 +121,16 @@ def test_a_server_reads_what_websockets_reads(stream: tuple[bytes, list[bytes]])
 
 
 @pytest.mark.parametrize("is_client", [True, False])
+def test_two_bytes_that_break_a_rule_are_not_waited_for(is_client: bool) -> None:
+    for first in range(256):
+        for second in (0, 125, 126, 127, 128, 253, 254, 255):
+            data = bytes((first, second))
+            of_websockets = by_websockets(data, is_client=is_client)
+            assert by_ours([data], is_client=is_client) == of_websockets, data
+            assert by_ours([data[:1], data[1:]], is_client=is_client) == of_websockets, data
+
+
+@pytest.mark.parametrize("is_client", [True, False])
 @pytest.mark.parametrize("size", [2**16, LIMIT])
 def test_a_long_frame_is_read_wherever_it_is_cut(is_client: bool, size: int) -> None:
     key, text = b"" if is_client else b"\x01\x02\x03\xff", "€" * (size // 3) + "x" * (size % 3)
