@@ -96,8 +96,8 @@ def unknown_fields(given: object, known: object, path: str = "$") -> Iterator[st
             yield from unknown_fields(*pair, f"{path}[{index}]")
 
 
-def check_audio(audio: object, *, whole_samples: bool) -> None:
-    """Refuse an append that is too long, or that would tear a sample apart.
+def check_audio(audio: object, *, whole_samples: bool) -> int:
+    """Refuse an append that is too long, or that would tear a sample apart; return its bytes.
 
     Args:
         audio: The bytes.
@@ -119,6 +119,7 @@ def check_audio(audio: object, *, whole_samples: bool) -> None:
             f"nothing was sent: {size} bytes are an odd number, and a PCM16 sample has two; keep "
             "the last byte and put it in front of the next chunk"
         )
+    return size
 
 
 def event_id_problem(event_id: object) -> str | None:

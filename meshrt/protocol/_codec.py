@@ -11,7 +11,7 @@ from ..events import BETA_NAMES, CLIENT_EVENTS, SERVER_EVENTS, Event, UnknownEve
 from ..events._base import remember_source
 from ..events._plan import mapping_of, reader_of
 from ._audio_delta import read_audio_delta
-from ._checks import depth_problem, json_problem
+from ._checks import MAX_DEPTH, depth_problem, json_problem
 
 AnyEvent: TypeAlias = Event | UnknownEvent
 
@@ -72,7 +72,8 @@ def decode(
             raised, whatever the text: any other one is a bug.
     """
     # A class of somebody's own that is text is text: msgspec wants the plain one.
-    text = str.__str__(text) if isinstance(text, str) else _text_of(bytes(text))
+    if type(text) is not str:
+        text = str.__str__(text) if isinstance(text, str) else _text_of(bytes(text))
     event: AnyEvent = read_audio_delta(text) or read_event(text)
     if isinstance(event, Event) and (keep_audio_text or event.type not in _AUDIO):
         remember_source(event, text)
@@ -82,7 +83,8 @@ def decode(
 def read_event(text: str) -> AnyEvent:
     """Read one event in the general way, without its text; see :func:`decode`."""
     wire_name = _type_of(text)
-    _check_depth(text)
+    if text.count("{") + text.count("[") > MAX_DEPTH:  # at most: see what it is only then
+        _check_depth(text)
     read = _READERS.get(wire_name)
     if read is None:
         return UnknownEvent(type=wire_name, data=decode_object(text))
@@ -119,7 +121,8 @@ def encode_append(audio: bytes | bytearray | memoryview, event_id: str) -> str:
     if isinstance(audio, memoryview) and not audio.c_contiguous:
         audio = audio.tobytes()
     encoded = pybase64.b64encode_as_string(audio)
-    quoted = _encoder.encode(event_id).decode()
+    # What is an identifier has nothing to escape, as are the ids that we count ourselves.
+    quoted = f'"{event_id}"' if event_id.isidentifier() else _encoder.encode(event_id).decode()
     return f'{{"type":"input_audio_buffer.append","event_id":{quoted},"audio":"{encoded}"}}'
 
 

@@ -28,7 +28,11 @@ class GrowingItem:
 
     def say(self, index: int, more: str) -> None:
         """Add to the text of a part; it is put together when somebody asks for it."""
-        self.pieces.setdefault(index, []).append(more)
+        pieces = self.pieces.get(index)
+        if pieces is None:
+            self.pieces[index] = [more]
+        else:
+            pieces.append(more)
 
     def say_all(self, index: int, whole: str) -> None:
         """Set the text of a part."""
@@ -95,9 +99,12 @@ class Items:
 
     def get(self, item_id: str) -> GrowingItem:
         """Return an item; if it was deleted, one to throw away with what still comes of it."""
-        if item_id in self._deleted:
-            return GrowingItem(item_id)
-        return self._items.get(item_id) or self._items.setdefault(item_id, GrowingItem(item_id))
+        item = self._items.get(item_id)
+        if item is None:
+            item = GrowingItem(item_id)
+            if item_id not in self._deleted:
+                self._items[item_id] = item
+        return item
 
     def describe(self, found: GrowingItem, item: Item) -> None:
         """Keep what the server says of an item."""

@@ -103,15 +103,16 @@ class Outgoing:
 
     def prepare_audio(self, audio: bytes | bytearray | memoryview) -> Prepared:
         """Check and write an append; see :meth:`RealtimeProtocol.prepare_audio`."""
-        check_audio(audio, whole_samples=self._input_is_pcm16())
-        self._check_side(_APPEND)
+        size = check_audio(audio, whole_samples=self._input_is_pcm16())
+        if self._role != "client":
+            self._check_side(_APPEND)
         event_id = self.make_id()
         _check_id(event_id)
         return Prepared(
             type=_APPEND,
             event_id=event_id,
             text=encode_append(audio, event_id),
-            audio_bytes=memoryview(audio).nbytes,
+            audio_bytes=size,
         )
 
     def _check_side(self, wire_name: str) -> None:

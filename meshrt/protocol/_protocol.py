@@ -251,7 +251,8 @@ class RealtimeProtocol:
         """
         if text is None:
             return self.end("the transport has ended")
-        self._check_receivable()
+        if self._state is not State.OPEN:
+            self._check_receivable()
         try:
             event = self._read(text)
         except RemoteProtocolError as error:
@@ -313,8 +314,9 @@ class RealtimeProtocol:
 
     def _counted(self) -> Iterator[str]:
         """Count ids, and pass by one that somebody has chosen for a command of theirs."""
-        ids = map("event_{}".format, itertools.count(1))
-        return (i for i in ids if i not in self._commands and i not in self._turns.waiting)
+        for event_id in map("event_{}".format, itertools.count(1)):
+            if event_id not in self._commands and event_id not in self._turns:
+                yield event_id
 
     def _step(self, step: Step) -> None:
         self._check_goes_on(step)

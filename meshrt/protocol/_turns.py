@@ -59,13 +59,16 @@ class Turns:
         """The event ids of the responses that wait for their turn, in order."""
         return tuple(str(event.event_id) for event in self._waiting)
 
+    def __contains__(self, event_id: object) -> bool:
+        return bool(self._waiting) and event_id in self.waiting
+
     def check(self, event_id: str) -> None:
         """Refuse the id of a response that waits for its turn.
 
         Raises:
             LocalProtocolError: It is taken.
         """
-        if event_id in self.waiting:
+        if event_id in self:
             raise LocalProtocolError(
                 f"nothing was sent: the event_id {event_id[:80]!r} is that of a response.create "
                 "which waits for its turn; give each event its own, or none"

@@ -86,6 +86,8 @@ class Answers:
             self._greeting.take(event)
             self._greeting = None
             return isinstance(event, Error)
+        if not settled and not isinstance(event, Error):
+            return False
         heard = [self._settle(one) for one in settled]
         return isinstance(event, Error) and (any(heard) or self._is_race(event))
 

@@ -46,6 +46,19 @@ class _Rest:
 
 
 @final
+class _Guard:
+    """Whether somebody waits; asked for each message, which AnyIO's own guard can't be."""
+
+    is_held = False
+
+    def __enter__(self) -> None:
+        self.is_held = True
+
+    def __exit__(self, *_: object) -> None:
+        self.is_held = False
+
+
+@final
 class Buffer:
     """Messages that wait for one reader.
 
@@ -67,7 +80,7 @@ class Buffer:
         self._scheduled_at = monotonic()
         self._slice_s = _SCHEDULE_S
         self._end: End | None = None
-        self._guard = anyio.ResourceGuard("receiving from")
+        self._guard = _Guard()
         self._audio: deque[_Entry] = deque()
         self._audio_cost = 0
         self._gaps = 0
@@ -90,7 +103,8 @@ class Buffer:
             self._audio_cost += cost
         self.count += 1
         self.cost += cost
-        self._ready.set()
+        if self._guard.is_held:
+            self._ready.set()
         return True
 
     def end(self, end: End, *, discard: bool) -> None:
@@ -106,7 +120,7 @@ class Buffer:
         """Forget what is buffered; return how many messages that was and what they cost."""
         dropped = (self.count, self.cost)
         while self.count:
-            self._pop()
+            self.pop()
         return dropped
 
     def drop_oldest_audio(self) -> tuple[int, int]:
@@ -151,24 +165,48 @@ class Buffer:
         Raises:
             anyio.BusyResourceError: Another task is receiving.
         """
+        await self.pause()
+        return await self.wait() if not self.count else self.pop()
+
+    async def pause(self) -> None:
+        """Let a cancellation through, and others run: after what was there when they last did.
+
+        Per turn of the loop the session's reader adds all of one read. Who takes less than that
+        per turn falls behind however quick he is; so a reader may take as long as all others took.
+
+        Raises:
+            anyio.BusyResourceError: Another task is receiving.
+        """
+        if self._guard.is_held:
+            raise anyio.BusyResourceError("receiving from")
+        if self._since_schedule < _SCHEDULE_BYTES or not self._is_time():
+            await checkpoint_if_cancelled()  # which waits for nothing, and so needs no guard
+            return
+        left_at = monotonic()
         with self._guard:
-            await self._yield()
+            await checkpoint()
+        self._scheduled_at = monotonic()
+        self._slice_s = max(_SCHEDULE_S, self._scheduled_at - left_at)
+        self._since_schedule = 0
+        self._quota = self.cost
+
+    async def wait(self) -> RealtimeMessage | End:
+        """Wait for a message, or for the end, and return it; cancelling is safe."""
+        with self._guard:
             while not self.count:
                 if self._end is not None:
                     await checkpoint_if_cancelled()  # it may be why there is an end
                     return self._end
                 self._ready = anyio.Event()
                 await self._ready.wait()
-            return self._pop()
+        return self.pop()
 
-    def _pop(self) -> RealtimeMessage:
-        while True:
-            entry = self._take.receive_nowait()
-            if entry.message is not None:
-                return self._taken(entry, entry.message)
+    def pop(self) -> RealtimeMessage:
+        """Return the next message, which has to be there."""
+        entry = self._take.receive_nowait()
+        while (message := entry.message) is None:
             self._gaps -= 1
-
-    def _taken(self, entry: _Entry, message: RealtimeMessage) -> RealtimeMessage:
+            entry = self._take.receive_nowait()
         if self._audio and self._audio[0] is entry:
             self._audio.popleft()
             self._audio_cost -= entry.cost
@@ -186,22 +224,6 @@ class Buffer:
         for entry in entries:
             if entry.message is not None:
                 self._put.send_nowait(entry)
-
-    async def _yield(self) -> None:
-        """Let others run: after what was there when they last did, and soon.
-
-        Per turn of the loop the session's reader adds all of one read. Who takes less than that
-        per turn falls behind however quick he is; so a reader may take as long as all others took.
-        """
-        if self._since_schedule < _SCHEDULE_BYTES or not self._is_time():
-            await checkpoint_if_cancelled()
-            return
-        left_at = monotonic()
-        await checkpoint()
-        self._scheduled_at = monotonic()
-        self._slice_s = max(_SCHEDULE_S, self._scheduled_at - left_at)
-        self._since_schedule = 0
-        self._quota = self.cost
 
     def _is_time(self) -> bool:
         over = self._since_schedule >= self._quota

@@ -4,7 +4,7 @@ import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, final
 
-from ..events import Error
+from ..events import Error, ResponseOutputAudioDelta
 from ..protocol import AnyEvent, Settled
 from ._answers import Answers
 from ._end import End, EndKind, realtime_error
@@ -69,15 +69,14 @@ class Dispatch:
         size = wire_bytes(text)
         self.received_bytes += size
         self._journal.came(event, size)
-        error = realtime_error(event) if isinstance(event, Error) else None
-        self._verdict.last_error = error
-        if self.answers.offer(event, settled):
-            return None
-        message = RealtimeMessage(event)
-        if message.audio is None or self._options.keep_audio_text:
-            message = RealtimeMessage(event, text)
-        if error is not None and not self._is_heard(message):
-            self._journal.unclaimed(error)
+        keeps = self._options.keep_audio_text or type(event) is not ResponseOutputAudioDelta
+        message = RealtimeMessage(event, text if keeps else None)
+        if isinstance(event, Error):
+            if self._took_error(event, settled, message):
+                return None
+        else:
+            self._verdict.last_error = None
+            self.answers.offer(event, settled)
         return self._deliver(message, 2 * size + 512)
 
     def end(self, end: End) -> None:
@@ -108,12 +107,23 @@ class Dispatch:
         if self.callbacks is not None:
             self.callbacks.close()
 
+    def _took_error(
+        self, event: Error, settled: Sequence[Settled], message: RealtimeMessage
+    ) -> bool:
+        """Tell whether an error answers somebody; else it is for all, or for the log."""
+        error = self._verdict.last_error = realtime_error(event)
+        if self.answers.offer(event, settled):
+            return True
+        if not self._is_heard(message):
+            self._journal.unclaimed(error)
+        return False
+
     def _deliver(self, message: RealtimeMessage, cost: int) -> End | None:
         budget = self._options.buffer_bytes
         callbacks = self.callbacks
         if callbacks and not callbacks.has_ended and not callbacks.offer(message, cost):
             callbacks.overflow(self._verdict.too_slow("the handlers", budget))
-        for listener in self.listeners:
+        for listener in self.listeners if self._listeners else ():
             if not listener._offer(message, cost):
                 listener._count_dropped(1, cost)
                 listener._end(

@@ -2,8 +2,6 @@
 
 from typing import final
 
-from anyio.lowlevel import checkpoint_if_cancelled
-
 from ..errors import SlowConsumerError
 from ._buffer import Buffer
 from ._end import End
@@ -70,11 +68,14 @@ class Inbox:
             anyio.BusyResourceError: Another task is receiving.
             Exception: The end's own, once the buffered messages are taken.
         """
-        await checkpoint_if_cancelled()
+        buffer = self._buffer
+        await buffer.pause()
         self.was_read = True
         if self._dropped:
             raise self._take_loss()
-        message = await self._buffer.receive()
+        if buffer.count:
+            return buffer.pop()
+        message = await buffer.wait()
         if isinstance(message, End):
             raise message.to_reader()
         return message

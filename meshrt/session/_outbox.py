@@ -5,7 +5,7 @@ either happened or not: AnyIO's streams alone do not promise that under asyncio'
 """
 
 import math
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 import anyio
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
@@ -14,6 +14,8 @@ from ..protocol import Prepared
 from ..transports import Transport
 from ._ledger import Ledger, Receipt
 from ._size import wire_bytes
+
+_Entry: TypeAlias = tuple[str, int]  # a text and its length on the wire
 
 MAX_QUEUED_EVENTS: Final = 64
 """Events that may wait before ``send`` does: more only adds delay to speech."""
@@ -33,12 +35,14 @@ class Outbox:
         bytes: How long they are together, on the wire.
         sent_bytes: How long those are that were sent.
         sent_at: When something was last written, control frames included, on the loop's clock.
+        audio_sent_at: When audio was last written.
+        holds_audio: Whether there is audio that waits, or is being written.
         unsent: The texts that were dropped, oldest first.
         closed: Whether nothing more is taken.
     """
 
     def __init__(self, ledger: Ledger | None = None) -> None:
-        self._put, self._take = anyio.create_memory_object_stream[str](math.inf)
+        self._put, self._take = anyio.create_memory_object_stream[_Entry](math.inf)
         self._since_schedule = 0
         self._room = anyio.Event()
         self._work = anyio.Event()
@@ -48,6 +52,9 @@ class Outbox:
         self.bytes = 0
         self.sent_bytes = 0
         self.sent_at = anyio.current_time()
+        self.audio_sent_at = -math.inf
+        self._audio_waits = self._writes_audio = False
+        self._batch_bytes = 0
         self.unsent: list[str] = []
         self.closed = False
 
@@ -55,6 +62,10 @@ class Outbox:
     def has_room(self) -> bool:
         """Whether one more text is admitted, whatever its size: the limits are marks."""
         return self.count < MAX_QUEUED_EVENTS and self.bytes < MAX_QUEUED_BYTES
+
+    @property
+    def holds_audio(self) -> bool:
+        return self._audio_waits or self._writes_audio
 
     async def admit(self, size: int) -> None:
         """Wait until there is room; then put, without an await in between.
@@ -79,19 +90,27 @@ class Outbox:
 
     def put_event(self, prepared: Prepared) -> Receipt:
         """Queue an event, and return what will tell of it."""
+        self._audio_waits = self._audio_waits or bool(prepared.audio_bytes)
         self._queue(prepared.text)
         return self.ledger.queue(prepared)
+
+    def put_audio(self, prepared: Prepared) -> None:
+        """Queue an append: no time is looked at, and no receipt made, since there are many."""
+        self._audio_waits = True
+        self.put(prepared.text)
 
     def take(self) -> list[str]:
         """Return what to write next, up to 64 KiB or one text; empty if there is nothing."""
         batch: list[str] = []
         size = 0
         while self.count and size < _BATCH_BYTES:
-            text = self._take.receive_nowait()
+            text, text_bytes = self._take.receive_nowait()
             batch.append(text)
-            size += wire_bytes(text)
+            size += text_bytes
             self.count -= 1
         self.bytes -= size
+        self._batch_bytes = size
+        self._audio_waits, self._writes_audio = False, self._audio_waits
         self.ledger.taken += len(batch)
         if batch and self.has_room:
             self._room.set()
@@ -165,14 +184,15 @@ class Outbox:
         self._take.close()
 
     def _queue(self, text: str) -> None:
-        self._put.send_nowait(text)
+        size = wire_bytes(text)
+        self._put.send_nowait((text, size))
         self.count += 1
-        self.bytes += wire_bytes(text)
+        self.bytes += size
         self._work.set()
 
     def _drop(self) -> int:
         dropped = self.count
-        self.unsent += [self._take.receive_nowait() for _ in range(dropped)]
+        self.unsent += [self._take.receive_nowait()[0] for _ in range(dropped)]
         self.count = self.bytes = 0
         self.ledger.is_dropped = True
         self._tell_written()
@@ -180,8 +200,11 @@ class Outbox:
 
     def _wrote(self, batch: list[str]) -> None:
         self.ledger.sent += len(batch)
-        self.sent_bytes += sum(map(wire_bytes, batch))
+        self.sent_bytes += self._batch_bytes
         self.sent_at = anyio.current_time()
+        if self._writes_audio:
+            self.audio_sent_at = self.sent_at
+            self._writes_audio = False
         self._tell_written()
 
     def _tell_written(self) -> None:

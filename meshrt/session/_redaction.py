@@ -3,7 +3,7 @@
 Errors are what we raise and log. All else is the user's own data, and stays as it came.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import attrs
@@ -14,10 +14,8 @@ from ..protocol import AnyEvent, Settled, decode, encode
 Redact: TypeAlias = Callable[[str], str]
 
 
-def without_key(event: AnyEvent, text: str, redact: Redact) -> tuple[AnyEvent, str]:
-    """Return an event and its text as they are, unless it is an error that repeats the key."""
-    if not isinstance(event, Error):
-        return event, text
+def without_key(event: Error, text: str, redact: Redact) -> tuple[AnyEvent, str]:
+    """Return an error and its text as they are, unless it repeats the key."""
     # By its values: in the text a letter of the key may be written as an escape.
     clean = _clean(event.data, redact)
     if clean == event.data:
@@ -27,8 +25,8 @@ def without_key(event: AnyEvent, text: str, redact: Redact) -> tuple[AnyEvent, s
 
 
 def settled_without_key(
-    settled: Sequence[Settled], before: AnyEvent, after: AnyEvent
-) -> Sequence[Settled]:
+    settled: list[Settled], before: AnyEvent, after: AnyEvent
+) -> list[Settled]:
     """Let a command be answered by the error that has no key in it."""
     if before is after:
         return settled

@@ -1,6 +1,5 @@
 """One conversation with a realtime server, for as long as an ``async with`` block."""
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self, final
@@ -64,7 +63,6 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         self._protocol = protocol
         self._options = options
         self._began_at = anyio.current_time()
-        self._audio_at = -math.inf
         self._expiry = Expiry(options.wall_clock)
         self._journal = SessionJournal(protocol, options.redact)
         self._verdict = Verdict(transport, protocol, self._expiry, options.redact, self._journal)
@@ -195,13 +193,15 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
             ConnectionLost: The server or the network had ended it.
             Exception: What else had ended it, as :meth:`receive` says.
         """
-        await self._ensure_open()
-        chunks = _split(audio)
-        for chunk in chunks[-1:]:
-            self._protocol.prepare_audio(chunk)  # if any is refused then the last, and all with it
+        if self._connection.end is not None:
+            await self._ensure_open()
+        *chunks, last = _split(audio)
+        prepared = self._protocol.prepare_audio(last)  # if any is refused then this, and all of it
         for chunk in chunks:
-            await self._hand_over(self._protocol.prepare_audio(chunk))
-        if not chunks:
+            await self._append(self._protocol.prepare_audio(chunk))
+        if prepared.audio_bytes:
+            await self._append(prepared)
+        else:
             await checkpoint()
 
     async def receive(self) -> RealtimeMessage:
@@ -221,8 +221,8 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
             anyio.BusyResourceError: Another task is receiving.
         """
         message = await self._dispatch.inbox.receive()
-        if isinstance(message.event, Error) and self._options.errors == "raise":
-            raise realtime_error(message.event)
+        if isinstance(message.event, Error):
+            self._raise_if_asked(message.event)
         return message
 
     def __aiter__(self) -> Self:
@@ -232,11 +232,14 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
     async def __anext__(self) -> RealtimeMessage:
         """Return the next message, as :meth:`receive` does; stop at a clean end or our close."""
         try:
-            return await self.receive()
+            message = await self._dispatch.inbox.receive()
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
         except anyio.ClosedResourceError:
             raise StopAsyncIteration from None
+        if isinstance(message.event, Error):
+            self._raise_if_asked(message.event)
+        return message
 
     def listen(
         self,
@@ -357,9 +360,14 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
     def _queue(self, prepared: Prepared) -> Receipt:
         self._protocol.advance(prepared)
         self._journal.goes(prepared)
-        if prepared.audio_bytes:
-            self._audio_at = anyio.current_time()
         return self._outbox.put_event(prepared)
+
+    async def _append(self, prepared: Prepared) -> None:
+        await self._outbox.admit(len(prepared.text))
+        self._check_open()
+        self._protocol.advance(prepared)
+        self._journal.goes(prepared)
+        self._outbox.put_audio(prepared)
 
     def _check_open(self) -> None:
         self._connection.check_open()
@@ -372,8 +380,13 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
 
     def _is_active(self) -> bool:
         """Tell whether silence would be noticed: in a turn, and while we talk."""
-        talks = anyio.current_time() - self._audio_at <= _AUDIO_S
+        silent_for = anyio.current_time() - self._outbox.audio_sent_at
+        talks = self._outbox.holds_audio or silent_for <= _AUDIO_S
         return talks or self._protocol.turn_in_flight
+
+    def _raise_if_asked(self, error: Error) -> None:
+        if self._options.errors == "raise":
+            raise realtime_error(error)
 
     def _take(self, message: str | bytes) -> None:
         """Advance the state by a message, and let all hear of it."""
@@ -390,8 +403,11 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         for came in self._protocol.events():
             if isinstance(came, SessionCreated | SessionUpdated):
                 self._expiry.note(self.conversation.expires_at)
-            event, text = without_key(came, str(message), self._options.redact)
-            end = self._dispatch.take(event, settled_without_key(settled, came, event), text)
+            event, text = came, str(message)
+            if isinstance(came, Error):
+                event, text = without_key(came, text, self._options.redact)
+                settled = settled_without_key(settled, came, event)
+            end = self._dispatch.take(event, settled, text)
             if end is not None:
                 self._connection.finish(end)
         for text in self._protocol.to_send():
@@ -445,10 +461,12 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
 def _split(
     audio: bytes | bytearray | memoryview,
 ) -> Sequence[bytes | bytearray | memoryview]:
-    """Cut audio into appends; what is not bytes is left whole, to be refused."""
+    """Cut audio into appends, one at least; what is not bytes is left whole, to be refused."""
     if not isinstance(audio, bytes | bytearray | memoryview):
+        return [audio]
+    if not isinstance(audio, memoryview) and len(audio) <= MAX_APPEND_BYTES:
         return [audio]
     view = memoryview(audio)
     # What has gaps, such as one channel of interleaved samples, can't be cast.
     view = (view if view.c_contiguous else memoryview(view.tobytes())).cast("B")
-    return [view[at : at + MAX_APPEND_BYTES] for at in range(0, len(view), MAX_APPEND_BYTES)]
+    return [view[at : at + MAX_APPEND_BYTES] for at in range(0, len(view) or 1, MAX_APPEND_BYTES)]

@@ -9,6 +9,7 @@ from support import (
     ScriptedServer,
     Wrapped,
     created,
+    ours,
     text_delta,
     warnings_of,
 )
@@ -214,7 +215,7 @@ async def test_a_server_that_goes_on_talking_is_read_until_it_closes(
                 for number in range(100):
                     await server.say(text_delta(number))
                 server.read()
-    assert caplog.records == []
+    assert ours(caplog) == []
 
 
 async def test_a_close_in_a_cancelled_scope_is_forceful_and_immediate() -> None:

@@ -27,7 +27,7 @@ from ._frames import (
 )
 from ._leaks import complaints as complaints, nothing_left as nothing_left
 from ._local import connecting as connecting
-from ._logs import warnings_of as warnings_of
+from ._logs import ours as ours, warnings_of as warnings_of
 from ._ordeal import (
     Ordeal as Ordeal,
     Outcome as OrdealOutcome,

@@ -12,3 +12,8 @@ def warnings_of(logger: str, caplog: pytest.LogCaptureFixture) -> list[str]:
         for record in caplog.records
         if record.name == logger and record.levelno == logging.WARNING
     ]
+
+
+def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return what meshrt logged: asyncio says how slow a busy machine is, which is no bug."""
+    return [record for record in caplog.records if record.name.startswith("meshrt")]
