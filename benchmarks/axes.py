@@ -3,13 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .clients import ASYNCIO, KINDS, MESHAPI, OPENAI, TRIO, UVLOOP, Kind
+from .kinds import CLIENTS, MESHAPI, ONCE_EACH, OPENAI, TRIO, UVLOOP, Kind
 
 Sizes = Mapping[str, int]
-
-_ALL = tuple(KINDS.values())
-# Where the loop is not the point, the peers are measured on asyncio's own alone.
-_MAIN = (TRIO, ASYNCIO, UVLOOP, OPENAI, MESHAPI)
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Axis:
     full: Sizes = field(default_factory=dict)
     quick: Sizes | None = field(default_factory=dict)
     rounds: int = 5
-    kinds: tuple[Kind, ...] = _ALL
+    kinds: tuple[Kind, ...] = CLIENTS
     tls: bool = False
 
 
@@ -139,7 +135,7 @@ AXES = (
         full={"sessions": 200, "settle_ms": 500},
         quick={"sessions": 50, "settle_ms": 200},
         rounds=3,
-        kinds=_MAIN,
+        kinds=ONCE_EACH,
     ),
     Axis(
         "memory-tls",
@@ -148,7 +144,7 @@ AXES = (
         full={"sessions": 200, "settle_ms": 500},
         quick={"sessions": 50, "settle_ms": 200},
         rounds=3,
-        kinds=_MAIN,
+        kinds=ONCE_EACH,
         tls=True,
     ),
     Axis(
@@ -158,7 +154,7 @@ AXES = (
             Metric("import", "Import", "ms", 1, bars=ratios((0.1, 0.3))),
             Metric("connected", "Import to connected", "ms", bars=ratios((0.4, 1.0))),
         ),
-        kinds=_MAIN,
+        kinds=ONCE_EACH,
     ),
     Axis(
         "many",
@@ -178,6 +174,6 @@ AXES = (
         full={"sessions": 1000, "count": 250},
         quick=None,
         rounds=1,
-        kinds=_MAIN,
+        kinds=ONCE_EACH,
     ),
 )

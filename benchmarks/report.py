@@ -9,7 +9,7 @@ from operator import ge, le
 from typing import Any
 
 from .axes import Bar, Metric
-from .clients import MESHAPI, OPENAI, Kind
+from .kinds import MESHAPI, OPENAI, Kind
 from .runner import Measured
 
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"

@@ -13,7 +13,7 @@ from statistics import median
 from typing import IO, cast
 
 from .axes import AXES, Axis, Metric, Sizes
-from .clients import Kind
+from .kinds import Kind
 
 ROOT = Path(__file__).parents[1]
 _TIMEOUT_S = 180
@@ -127,7 +127,7 @@ def run_worker(server: Server, axis: Axis, kind: Kind, sizes: Sizes) -> dict[str
     """
     url = server.tls_url if axis.tls else server.url
     if axis.job == "startup":
-        words = ["benchmarks.startup", kind.library, kind.loop, url]
+        words = ["benchmarks.startup", kind.name, url, *kind.imports]
     else:
         words = ["benchmarks.worker", kind.name, url, axis.job, json.dumps(sizes)]
     try:

@@ -11,18 +11,22 @@ _BEGAN = perf_counter()
 
 def main() -> None:
     """Import a library, connect, and print how long both took, in ms."""
-    library, loop, url = sys.argv[1:]
-    __import__(library)
+    name, url, *modules = sys.argv[1:]
+    for module in modules:
+        __import__(module)
     imported = perf_counter()
 
     from .clients import opener
+    from .kinds import KINDS
     from .loops import run
 
+    kind = KINDS[name]
+
     async def connect() -> float:
-        async with opener(library, url)():
+        async with opener(kind, url)():
             return perf_counter()
 
-    connected = run(loop, connect)
+    connected = run(kind.loop, connect)
 
     import json
 

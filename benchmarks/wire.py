@@ -6,6 +6,14 @@ import struct
 from typing import Any
 
 MODEL = "gpt-realtime"
+KEY = "rsk_benchmark"  # any will do: nobody looks at it
+
+CLEAR_TYPE = "input_audio_buffer.clear"
+CLEARED_TYPE = "input_audio_buffer.cleared"
+APPEND_TYPE = "input_audio_buffer.append"
+COMMITTED_TYPE = "input_audio_buffer.committed"
+TEXT_TYPE = "response.output_text.delta"
+AUDIO_TYPE = "response.output_audio.delta"
 
 MAX_TEXT_DELTAS = 50_000
 MAX_AUDIO_DELTAS = 8_000
@@ -73,8 +81,7 @@ def pcm(number: int, size: int) -> bytes:
 def text_deltas(count: int) -> list[bytes]:
     """Return deltas of text as frames, those of a new item after every couple of hundred."""
     return [
-        event("response.output_text.delta", number, **_place(number), delta=word(number))
-        for number in range(count)
+        event(TEXT_TYPE, number, **_place(number), delta=word(number)) for number in range(count)
     ]
 
 
@@ -82,7 +89,7 @@ def audio_deltas(count: int, size: int) -> list[bytes]:
     """Return deltas of audio as frames, each with so many bytes of PCM."""
     return [
         event(
-            "response.output_audio.delta",
+            AUDIO_TYPE,
             number,
             **_place(number),
             delta=base64.b64encode(pcm(number, size)).decode(),
@@ -92,10 +99,8 @@ def audio_deltas(count: int, size: int) -> list[bytes]:
 
 
 CREATED = event("session.created", 0, session=_SESSION)
-CLEARED = event("input_audio_buffer.cleared", 1)
-COMMITTED = event(
-    "input_audio_buffer.committed", 2, item_id="item_benchmark", previous_item_id=None
-)
+CLEARED = event(CLEARED_TYPE, 1)
+COMMITTED = event(COMMITTED_TYPE, 2, item_id="item_benchmark", previous_item_id=None)
 
 
 def _place(number: int) -> dict[str, Any]:

@@ -17,7 +17,8 @@ import anyio
 import anyio.abc
 
 from . import loops, wire
-from .clients import KINDS, Heard, Link, Open, opener
+from .clients import Heard, Link, Open, opener
+from .kinds import KINDS
 from .server import raise_file_limit
 
 Figures = dict[str, float]
@@ -202,7 +203,7 @@ def main() -> None:
     trust(os.environ.get("BENCHMARKS_BUNDLE") if kind.library == "meshapi" else None)
 
     async def measure(job: str, sizes: dict[str, int]) -> Figures:
-        return await JOBS[job](opener(kind.library, options.url), **sizes)
+        return await JOBS[job](opener(kind, options.url), **sizes)
 
     for job, sizes in zip(options.jobs[::2], options.jobs[1::2], strict=True):
         print(json.dumps(loops.run(kind.loop, partial(measure, job, json.loads(sizes)))))

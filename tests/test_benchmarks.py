@@ -22,8 +22,16 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="memory is read from /proc, which only Linux has"
 )
 
-KINDS = ["meshrt-trio", "meshrt-asyncio", "meshrt-uvloop", "openai", "meshapi"]
-NEEDS = {"meshrt-trio": "trio", "meshrt-uvloop": "uvloop"}
+NEEDS = {
+    "meshrt-trio": "trio",
+    "meshrt-asyncio": "meshrt",
+    "meshrt-uvloop": "uvloop",
+    "meshrt-trio-websocket": "trio_websocket",
+    "openai": "openai",
+    "meshapi": "meshapi",
+    "trio-websocket": "trio_websocket",
+    "websockets": "websockets",
+}
 JOBS: dict[str, dict[str, int]] = {
     "text": {"count": 300},
     "audio": {"count": 60},
@@ -47,7 +55,7 @@ def start(stack: ExitStack, words: list[str]) -> subprocess.Popen[str]:
 
 
 def is_here(kind: str) -> bool:
-    return find_spec(NEEDS.get(kind, kind.partition("-")[0])) is not None
+    return find_spec(NEEDS[kind]) is not None
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +68,12 @@ def workers() -> Iterator[dict[str, subprocess.Popen[str]]]:
         url = f"http://127.0.0.1:{int(server.stdout.readline())}"
         yield {
             kind: start(stack, command("benchmarks.worker", kind, url, *jobs))
-            for kind in KINDS
+            for kind in NEEDS
             if is_here(kind)
         }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NEEDS)
 def test_each_client_gets_all_of_it(workers: dict[str, Any], kind: str) -> None:
     if kind not in workers:
         pytest.skip(f"what {kind} needs is not installed")
@@ -90,7 +98,7 @@ def test_a_run_is_written_down(tmp_path: Path) -> None:
 
     rows = json.loads(figures.read_text(encoding="utf-8"))["axes"]["startup"]
     missing = {row["client"] for row in rows if row["median"] is None}
-    assert missing == {kind for kind in KINDS if not is_here(kind)}, done.stderr
+    assert missing == {kind for kind in NEEDS if not is_here(kind)}, done.stderr
     assert done.returncode == bool(missing)
     written = page.read_text(encoding="utf-8")
     assert written.startswith("Before.\n") and written.endswith("\nAfter.\n")  # noqa: PT018
