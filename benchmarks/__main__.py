@@ -6,8 +6,15 @@ import sys
 from pathlib import Path
 
 from .axes import AXES
-from .report import as_json, put_between_markers, tables
-from .runner import Measured, measure
+from .markdown import NONE_YET, has_place, put_between_markers
+from .plot import plot
+from .record import as_json, from_json
+from .report import report
+from .results import Run, about
+from .runner import measure
+from .scaling import scaling
+
+PARTS = {"benchmarks": report, "scaling": scaling}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,33 +30,62 @@ def parser() -> argparse.ArgumentParser:
         "--only",
         action="append",
         default=[],
-        choices=[axis.name for axis in AXES],
+        choices=list(dict.fromkeys(axis.chosen_by for axis in AXES)),
         help="this axis alone; may be given several times",
     )
     made.add_argument("--rounds", type=int, help="how often, in place of what an axis asks for")
+    made.add_argument(
+        "--from", type=Path, metavar="FILE", dest="source", help="measure nothing: read a --json"
+    )
     made.add_argument("--json", type=Path, metavar="FILE", help="write every value to a file")
     made.add_argument(
-        "--write", type=Path, metavar="PAGE", help="write the tables between a page's markers"
+        "--write",
+        type=Path,
+        metavar="PAGE",
+        action="append",
+        default=[],
+        help="write the tables between a page's markers; may be given several times",
     )
+    made.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios, as SVG")
     return made
 
 
 def main() -> int:
     """Measure, print and write; return the exit code."""
     options = parser().parse_args()
-    axes: list[list[Measured]] = []
+    run = _measured(options) if options.source is None else _read(options.source)
+    texts = [make(run) for make in PARTS.values()]
+    print("\n\n".join([text for text in texts if text != NONE_YET] or [NONE_YET]))
+    if options.json is not None:
+        text = json.dumps(as_json(run), indent=2)
+        options.json.write_text(text + "\n", encoding="utf-8")
+    if options.plot is not None:
+        options.plot.write_text(plot(run), encoding="utf-8")
+    for page in options.write:
+        _write(page, run)
+    return int(run.failed)
+
+
+def _measured(options: argparse.Namespace) -> Run:
+    run = Run(about(quick=options.quick))
     for measured in measure(options.only, quick=options.quick, rounds=options.rounds):
         print(f"measured: {measured[0].axis.name}", file=sys.stderr, flush=True)
-        axes.append(measured)
-    text = tables(axes, quick=options.quick)
-    print(text)
-    if options.json is not None:
-        found = as_json(axes, quick=options.quick)
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    if options.write is not None:
-        page = options.write.read_text(encoding="utf-8")
-        options.write.write_text(put_between_markers(page, text), encoding="utf-8")
-    return int(any(each.errors for measured in axes for each in measured))
+        run.axes.append(measured)
+    return run
+
+
+def _read(source: Path) -> Run:
+    return from_json(json.loads(source.read_text(encoding="utf-8")))
+
+
+def _write(page: Path, run: Run) -> None:
+    text = page.read_text(encoding="utf-8")
+    names = [name for name in PARTS if has_place(text, name)]
+    if not names:
+        sys.exit(f"{page} has no place for figures: it needs markers, as docs/explanation/ has")
+    for name in names:
+        text = put_between_markers(text, name, PARTS[name](run))
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -55,4 +55,19 @@ CLIENTS = (
 )
 # Where the loop is not the point, the peers are measured on asyncio's own alone.
 ONCE_EACH = (*MESHRT, OPENAI, MESHAPI, HAND_TRIO, HAND_ASYNCIO)
-KINDS = {kind.name: kind for kind in CLIENTS}
+
+# Libraries without a loop and a socket, and the gateway, which is a server.
+MESHRT_EVENTS = Kind("meshrt-events", "meshrt")
+OPENAI_EVENTS = Kind("openai-events", "openai")
+MESHAPI_EVENTS = Kind("meshapi-events", "meshapi")
+HAND_EVENTS = Kind("msgspec-events", "msgspec and pybase64")
+MESHRT_FRAMES = Kind("meshrt-frames", "meshrt")
+WEBSOCKETS_FRAMES = Kind("websockets-frames", "websockets")
+WSPROTO_FRAMES = Kind("wsproto-frames", "wsproto")
+GATEWAY_TRIO = Kind("gateway-trio", "meshrt serve", "Trio")
+GATEWAY_ASYNCIO = Kind("gateway-asyncio", "meshrt serve", "asyncio")
+
+EVENT_CODECS = (MESHRT_EVENTS, OPENAI_EVENTS, MESHAPI_EVENTS, HAND_EVENTS)
+FRAME_CODECS = (MESHRT_FRAMES, WEBSOCKETS_FRAMES, WSPROTO_FRAMES)
+GATEWAYS = (GATEWAY_TRIO, GATEWAY_ASYNCIO)
+KINDS = {kind.name: kind for kind in (*CLIENTS, *EVENT_CODECS, *FRAME_CODECS, *GATEWAYS)}

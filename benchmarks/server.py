@@ -3,9 +3,9 @@
 It knows just enough of the wire, and no WebSocket library: the handshake is made by hand, the
 frames lie ready, and of what comes only the lengths are read. A client says what it wants in the
 ``event_id`` of an ``input_audio_buffer.clear``, which every client library can send: ``echo-0``,
-``text-20000``, ``audio-5000``, ``paced-100``, ``count-10000``. Each is answered by a ``cleared``;
-then come the deltas, at once or one per 20 ms, or, once so many appends have come, a
-``committed``.
+``text-20000``, ``audio-5000-4``, ``paced-100``, ``count-10000``. Each is answered by a
+``cleared``; then come the deltas, at once (the second number is their size in KiB) or one per
+20 ms, or, once so many appends have come, a ``committed``.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from . import wire
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _KEY = re.compile(rb"sec-websocket-key:\s*(\S+)", re.IGNORECASE)
-_COMMAND = re.compile(rb'"event_id": ?"([a-z]+)-([0-9]+)"')
+_COMMAND = re.compile(rb'"event_id": ?"([a-z]+)-([0-9]+)(?:-([0-9]+))?"')
 _FIN_TEXT, _CLOSE, _PING, _PONG = 0x81, 0x88, 0x89, 0x8A
 _MASK_BYTES = 4
 _SHORT, _MEDIUM = 126, 127
@@ -33,12 +33,19 @@ _SLOTS = 20  # the sessions of one pacer take turns, 1 ms apart
 
 
 class Stock:
-    """The frames, made once."""
+    """The frames, made once: audio when it is first asked for, which no clock sees."""
 
     def __init__(self) -> None:
         self.text = wire.text_deltas(wire.MAX_TEXT_DELTAS)
-        self.audio = wire.audio_deltas(wire.MAX_AUDIO_DELTAS, wire.AUDIO_BYTES)
         self.paced = wire.audio_deltas(wire.MAX_PACED_DELTAS, wire.CHUNK_BYTES)
+        self._audio: dict[int, list[bytes]] = {}
+
+    def audio(self, kib: int) -> list[bytes]:
+        """Return as many deltas of a size as may be asked for."""
+        if kib not in self._audio:
+            count = min(wire.MAX_AUDIO_DELTAS, wire.MAX_AUDIO_KIB // kib)
+            self._audio[kib] = wire.audio_deltas(count, kib * 1024)
+        return self._audio[kib]
 
 
 class Pacer:
@@ -104,7 +111,7 @@ class Session(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on with the flood."""
         self._paused = False
-        self._pour()
+        self._go_on()
 
     def data_received(self, data: bytes) -> None:
         """Take the handshake, and then frames."""
@@ -173,11 +180,16 @@ class Session(asyncio.Protocol):
         elif verb == "paced":
             self.paced = 0
             self._pacer.join(self, count)
-        elif verb in ("text", "audio"):
-            self._flood = _batches(getattr(self._stock, verb)[:count])
-            self._pour()
+        elif verb == "text":
+            self._pour(self._stock.text[:count])
+        elif verb == "audio":
+            self._pour(self._stock.audio(int(command[3]))[:count])
 
-    def _pour(self) -> None:
+    def _pour(self, frames: list[bytes]) -> None:
+        self._flood = _batches(frames)
+        self._go_on()
+
+    def _go_on(self) -> None:
         while not self._paused:
             batch = next(self._flood, None)
             if batch is None:

@@ -17,8 +17,9 @@ AUDIO_TYPE = "response.output_audio.delta"
 
 MAX_TEXT_DELTAS = 50_000
 MAX_AUDIO_DELTAS = 8_000
+MAX_AUDIO_KIB = 64 * 1024
 MAX_PACED_DELTAS = 1_000
-AUDIO_BYTES = 4096
+AUDIO_KIB = 4
 CHUNK_BYTES = 960  # 20 ms of PCM16 at 24 kHz
 PERIOD_S = 0.02
 
@@ -54,6 +55,12 @@ def frame(payload: bytes) -> bytes:
     if size < _MEDIUM:
         return struct.pack("!BBH", _TEXT_OPCODE, _SHORT, size) + payload
     return struct.pack("!BBQ", _TEXT_OPCODE, _SHORT + 1, size) + payload
+
+
+def payload(whole: bytes) -> str:
+    """Return the text of a frame that :func:`frame` made."""
+    header = {_SHORT: 4, _SHORT + 1: 10}.get(whole[1], 2)
+    return whole[header:].decode()
 
 
 def event(wire_name: str, number: int, **fields: Any) -> bytes:

@@ -17,6 +17,7 @@ import anyio
 import anyio.abc
 
 from . import loops, wire
+from .checks import expect
 from .clients import Heard, Link, Open, opener
 from .kinds import KINDS
 from .server import raise_file_limit
@@ -27,20 +28,6 @@ Job = Callable[..., Awaitable[Figures]]
 _CHUNKS = [wire.pcm(number, wire.CHUNK_BYTES) for number in range(8)]
 _WARM_SESSIONS = 10  # what is made once, for all sessions, is made by then
 _GRACE_S = 1.0
-
-
-class WrongResultError(Exception):
-    """A client lost or changed what it was sent: then its speed means nothing."""
-
-
-def expect(found: object, expected: object) -> None:
-    """Refuse a result that is not what was sent.
-
-    Raises:
-        WrongResultError: It is not.
-    """
-    if found != expected:
-        raise WrongResultError(f"{found} came, and {expected} was sent")
 
 
 async def text(connect: Open, *, count: int) -> Figures:
@@ -54,17 +41,17 @@ async def text(connect: Open, *, count: int) -> Figures:
     return {"per_second": count / took}
 
 
-async def audio(connect: Open, *, count: int) -> Figures:
+async def audio(connect: Open, *, count: int, kib: int = wire.AUDIO_KIB) -> Figures:
     """Receive audio as fast as it comes, and decode it."""
     async with connect() as link:
         for part in (count // 10, count):
             heard = Heard()
             began = perf_counter()
-            await link.ask(f"audio-{part}")
+            await link.ask(f"audio-{part}-{kib}")
             await link.audio(part, heard)
             took = perf_counter() - began
-            expect((heard.size, heard.disordered), (part * wire.AUDIO_BYTES, 0))
-    return {"per_second": count / took}
+            expect((heard.size, heard.disordered), (part * kib * 1024, 0))
+    return {"per_second": count / took, "mib": count * kib / 1024 / took}
 
 
 async def appends(connect: Open, *, count: int) -> Figures:

@@ -39,7 +39,12 @@ class _Append(msgspec.Struct):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(_Event).decode
+decode = msgspec.json.Decoder(_Event).decode
+
+
+def append_of(chunk: bytes) -> str:
+    """Return the text that appends audio."""
+    return _encode(_Append(pybase64.b64encode(chunk).decode())).decode()
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class _TrioWebSocket:
     socket: Any
 
     async def _until(self, wire_name: str) -> None:
-        while _decode(await self.socket.get_message()).type != wire_name:
+        while decode(await self.socket.get_message()).type != wire_name:
             pass
 
     async def ask(self, command: str) -> None:
@@ -57,7 +62,7 @@ class _TrioWebSocket:
     async def text(self, count: int) -> int:
         size = 0
         while count:
-            event = _decode(await self.socket.get_message())
+            event = decode(await self.socket.get_message())
             if event.type == TEXT_TYPE:
                 size += len(event.delta)
                 count -= 1
@@ -65,14 +70,13 @@ class _TrioWebSocket:
 
     async def audio(self, count: int, heard: Heard) -> None:
         while heard.count < count:
-            event = _decode(await self.socket.get_message())
+            event = decode(await self.socket.get_message())
             if event.type == AUDIO_TYPE:
                 heard.add(pybase64.b64decode(event.delta, validate=True))
 
     async def append(self, chunks: list[bytes], count: int) -> None:
         for number in range(count):
-            audio = pybase64.b64encode(chunks[number % len(chunks)]).decode()
-            await self.socket.send_message(_encode(_Append(audio)).decode())
+            await self.socket.send_message(append_of(chunks[number % len(chunks)]))
 
     async def committed(self) -> None:
         await self._until(COMMITTED_TYPE)

@@ -1,0 +1,79 @@
+"""What a run has found."""
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from statistics import median
+from typing import Any
+
+from .axis import Axis, Metric
+from .kinds import Kind
+
+_PACKAGES = (
+    *("meshrt", "openai", "meshapi", "anyio", "trio", "uvloop", "websockets", "msgspec"),
+    *("pybase64", "trio-websocket", "wsproto"),
+)
+
+
+@dataclass
+class Measured:
+    """What the rounds of one axis gave for one client."""
+
+    axis: Axis
+    kind: Kind
+    rounds: list[Mapping[str, float]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def values(self, metric: Metric) -> list[float]:
+        """Return one figure of all rounds."""
+        return [figures[metric.key] for figures in self.rounds]
+
+    def median(self, metric: Metric) -> float | None:
+        """Return the median of one figure; ``None`` if any round failed."""
+        return None if self.errors or not self.rounds else median(self.values(metric))
+
+
+@dataclass
+class Run:
+    """All that was measured at one time, and with what."""
+
+    about: Mapping[str, Any] = field(default_factory=dict)
+    axes: list[list[Measured]] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether any measurement has."""
+        return any(each.errors for measured in self.axes for each in measured)
+
+    def of_group(self, name: str) -> list[list[Measured]]:
+        """Return the axes that are chosen by a name."""
+        return [some for some in self.axes if some[0].axis.chosen_by == name]
+
+    def median_of(self, axis: str, metric: str, kind: Kind) -> float | None:
+        """Return one median; ``None`` if it was not measured."""
+        for each in (each for some in self.axes for each in some):
+            if (each.axis.name, each.kind) == (axis, kind):
+                found = next(some for some in each.axis.metrics if some.key == metric)
+                return each.median(found)
+        return None
+
+
+def about(*, quick: bool) -> dict[str, Any]:
+    """Return how and with what is measured."""
+    return {
+        "quick": quick,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "(not installed)"
