@@ -277,6 +277,7 @@ def test_a_profile_names_functions_with_their_share_of_an_event() -> None:
     assert len(lines) == 25
     shares = [float(line[0]) for line in lines]
     assert shares == sorted(shares, reverse=True)
+    assert shares[0] > shares[-1]
     assert any("(session/" in line[2] for line in lines)
 
 
