@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from . import wire
 from .checks import expect
-from .kinds import Kind
+from .kinds import EVENT_CODECS, Kind
 from .sans_io import cost, finish, main
 
 _AUDIO_DELTAS = 200  # taken again and again
@@ -175,4 +175,4 @@ def _check(codec: Codec, texts: list[str], audio: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(measure, __doc__)
+    main(measure, EVENT_CODECS, __doc__)

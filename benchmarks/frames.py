@@ -10,7 +10,7 @@ from websockets.uri import parse_uri
 
 from . import wire
 from .checks import expect
-from .kinds import Kind
+from .kinds import FRAME_CODECS, Kind
 from .sans_io import cost, main
 
 _AUDIO_DELTAS = 200  # taken again and again
@@ -119,4 +119,4 @@ def _unmasked(written: bytes) -> str:
 
 
 if __name__ == "__main__":
-    main(measure, __doc__)
+    main(measure, FRAME_CODECS, __doc__)

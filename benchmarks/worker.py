@@ -19,7 +19,7 @@ import anyio.abc
 from . import loops, wire
 from .checks import expect
 from .clients import Heard, Link, Open, opener
-from .kinds import KINDS
+from .kinds import CLIENTS, KINDS
 from .server import raise_file_limit
 
 Figures = dict[str, float]
@@ -181,7 +181,7 @@ def trust(bundle: str | None) -> None:
 def main() -> None:
     """Measure, and print a line of JSON for each pair of a job and its sizes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.worker", description=__doc__)
-    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("kind", choices=[kind.name for kind in CLIENTS])
     parser.add_argument("url")
     parser.add_argument("jobs", nargs="+", metavar="JOB SIZES")
     options = parser.parse_args()

@@ -43,6 +43,7 @@ CODECS = {
     "websockets-frames": ("frames", "websockets"),
     "wsproto-frames": ("frames", "wsproto"),
 }
+GATEWAYS = {"gateway-trio": "trio", "gateway-asyncio": "h11"}
 JOBS: tuple[tuple[str, dict[str, int]], ...] = (
     ("text", {"count": 300}),
     ("audio", {"count": 60}),
@@ -121,30 +122,24 @@ def test_each_codec_gives_what_was_put_into_it(kind: str) -> None:
     assert min(found.values()) > 0
 
 
-def test_the_gateway_answers_all_its_clients() -> None:
-    script = (
-        "from benchmarks.processes import figures_of, running_gateway\n"
-        "with running_gateway('asyncio') as (pid, port):\n"
-        '    sizes = \'{"clients": 3, "turns": 2, "appends": 20}\'\n'
-        "    figures = figures_of(['benchmarks.gateway', str(pid), str(port), sizes], {})\n"
-        "print(*sorted(figures), min(figures['turns'], figures['appends']) > 0)\n"
-    )
-    words = [sys.executable, "-c", script]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    names = ["append_cpu", "appends", "turn_cpu", "turns"]
-    assert done.stdout.split() == [*names, "True"], done.stderr
-
-
-def test_a_run_is_written_down(tmp_path: Path) -> None:
+def test_a_run_measures_each_in_a_process_of_its_own(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    done = run("benchmarks", "--quick", "--only", "startup", "--json", str(figures))
+    kinds = {
+        "startup": NEEDS.keys() - {"meshrt-trio-websocket"},
+        "frames": {kind for kind, (program, _) in CODECS.items() if program == "frames"},
+        "gateway": GATEWAYS.keys(),
+    }
+    only = [word for name in kinds for word in ("--only", name)]
+    done = run("benchmarks", "--quick", *only, "--json", str(figures))
 
-    found = json.loads(figures.read_text(encoding="utf-8"))["axes"]["startup"]
-    missing = {kind for kind, each in found.items() if each["errors"]}
-    assert missing == {kind for kind in found if not is_here(NEEDS[kind])}, done.stderr
-    assert found.keys() == NEEDS.keys() - {"meshrt-trio-websocket"}
+    axes = json.loads(figures.read_text(encoding="utf-8"))["axes"]
+    assert {name: each.keys() for name, each in axes.items()} == kinds
+    found = {kind: each for some in axes.values() for kind, each in some.items()}
+    needs = NEEDS | GATEWAYS | {kind: module for kind, (_, module) in CODECS.items()}
+    missing = {kind for kind in found if not is_here(needs[kind])}
+    assert {kind for kind, each in found.items() if each["errors"]} == missing, done.stderr
     assert done.returncode == bool(missing)
+    assert found["meshrt-frames"]["figures"]["texts"]["median"] > 0
     assert "bars are met" in done.stdout
 
 
