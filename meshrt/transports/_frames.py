@@ -22,12 +22,8 @@ from ._assembly import Assembly
 from ._close_codes import check_close_code, cut_reason
 from ._control import ControlFrames
 from ._flood import FLOOD_WINDOW_S, FloodGate
-from ._long import LongFrame, long_frame
-from ._plain import LONG_SIZE, PLAIN_TEXT, is_broken, read_texts, size_of_frame
+from ._reader import FrameReader
 from ._writing import frames, pieces_for_writing
-
-# At most so much is parsed before the flood gate looks: 8192 frames of two bytes.
-SLICE_BYTES: Final = 16 * 1024
 
 # websockets logs the request line and every header at DEBUG. Unregistered, nobody can turn this
 # logger on by name; above CRITICAL, it says nothing.
@@ -76,12 +72,10 @@ class FrameCodec:
         self._protocol = protocol
         self._assembly = Assembly()
         self._gate = FloodGate()
-        self._messages: list[str | bytes] = []
         self._is_client = protocol.side is Side.CLIENT
-        self._limit = _limit_of(protocol)
-        self._rest = b""  # of a frame that will be read at once when it is whole
-        self._long: LongFrame | None = None
-        self._owed = 0  # bytes of a frame that the codec has begun to parse
+        limit = _limit_of(protocol)
+        self._reader = FrameReader(self._assembly, limit, is_client=self._is_client)
+        self._now = 0.0
         self.control = ControlFrames()
         self.close: Close | None = None
         self.fault: Fault | None = None
@@ -100,96 +94,28 @@ class FrameCodec:
     @property
     def has_messages(self) -> bool:
         """Whether :meth:`take` would return something."""
-        return bool(self._messages)
+        return bool(self._reader.messages)
 
     def take(self) -> list[str | bytes]:
         """Hand out the messages that are complete, in order."""
-        messages, self._messages = self._messages, []
+        messages, self._reader.messages = self._reader.messages, []
         return messages
 
     def feed(self, data: bytes, now: float) -> None:
         """Parse what was read at ``now`` seconds of a monotonic clock.
 
-        The flood gate looks after each frame that is not plain.
+        The flood gate looks after each frame that is the codec's.
         """
-        if self._rest:
-            data, self._rest = self._rest + data, b""
-        at = 0
-        while at < len(data) and not self.has_ended:
-            if self._long is not None:
-                at = self._read_piece(self._long, data, at)
-            elif self._owed:
-                at = self._read_owed(data, at, now)
-            else:
-                at = self._read_plain(data, at)
-
-    def _read_plain(self, data: bytes, at: int) -> int:
-        """Read the messages that come whole, and decide who reads what comes after them."""
-        if not self._assembly.is_partial:
-            at = self._read_whole(data, at)
-            if self.fault is not None or self._long is not None:
-                return at
-        size = size_of_frame(data, at)
-        if size is None:
-            return self._read_header(data, at)
-        if at + size > len(data) and self._is_plain(data, at, size):
-            self._rest, at = data[at:], len(data)
-        else:
-            self._owed = size
-        return at
-
-    def _read_header(self, data: bytes, at: int) -> int:
-        """Keep a header that is not whole; one that is wrong already is not waited for."""
-        if len(data) - at > 1 and is_broken(data[at], data[at + 1], masked=not self._is_client):
-            self._owed = len(data) - at
-            return at
-        self._rest = data[at:]
-        return len(data)
-
-    def _read_whole(self, data: bytes, at: int) -> int:
-        """Read the short texts of a server, and the beginning of a long message."""
-        if self._is_client:
-            try:
-                at = read_texts(data, at, self._limit, self._messages)
-            except UnicodeDecodeError as error:
-                self._fail_text(error)
-                return at
-        if begun := long_frame(data, at, self._limit, masked=not self._is_client):
-            self._long, at = begun
-            self._assembly.begin(self._long.opcode)
-        return at
-
-    def _read_piece(self, frame: LongFrame, data: bytes, at: int) -> int:
-        piece = frame.take(data, at)
-        if not frame.left:
-            self._long = None
+        if self.has_ended:
+            return
+        self._now = now
         try:
-            message = self._assembly.append(piece, is_last=not frame.left)
+            self._reader.feed(data, self._parse)
         except UnicodeDecodeError as error:
             self._fail_text(error)
-        else:
-            if message is not None:
-                self._messages.append(message)
-        return at + len(piece)
 
-    def _read_owed(self, data: bytes, at: int, now: float) -> int:
-        step = min(self._owed, len(data) - at, SLICE_BYTES)
-        self._parse(data[at : at + step], now)
-        self._owed -= step
-        return at + step
-
-    def _is_plain(self, data: bytes, at: int, size: int) -> bool:
-        """Tell whether a frame that is not whole yet will be read at once when it is."""
-        return (
-            self._is_client
-            and not self._assembly.is_partial
-            and data[at] == PLAIN_TEXT
-            and data[at + 1] < LONG_SIZE
-            and size <= self._limit
-        )
-
-    def _parse(self, data: bytes, now: float) -> None:
-        """Leave to the codec what is not plain."""
+    def _parse(self, data: bytes) -> bool:
+        """Parse what the reader leaves to the codec; return whether there is more to read."""
         self._protocol.receive_data(data)
         for frame in self._protocol.events_received():
             if self.fault is not None or not isinstance(frame, Frame):
@@ -197,8 +123,9 @@ class FrameCodec:
             self._HANDLERS[frame.opcode](self, frame)
         if not self.has_ended and self._protocol.parser_exc is not None:
             self._end(self._protocol.parser_exc)
-        self._judge(now)
+        self._judge()
         self.control.add(self._protocol.data_to_send())
+        return not self.has_ended
 
     def encode(self, batch: Sequence[str | bytes]) -> Iterator[bytes]:
         """Return the waiting control frames and then the messages, as bytes for the wire.
@@ -240,7 +167,7 @@ class FrameCodec:
             if message is None:
                 self._gate.fragment(len(frame.data))
             else:
-                self._messages.append(message)
+                self._reader.messages.append(message)
 
     def _on_close(self, frame: Frame) -> None:
         self.close = Close.parse(frame.data)
@@ -257,8 +184,8 @@ class FrameCodec:
         Opcode.PONG: _on_ping_or_pong,
     }
 
-    def _judge(self, now: float) -> None:
-        flood = self._gate.problem(now)
+    def _judge(self) -> None:
+        flood = self._gate.problem(self._now)
         if flood is not None and not self.has_ended:
             self._fail(
                 CloseCode.POLICY_VIOLATION,

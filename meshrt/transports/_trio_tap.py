@@ -12,7 +12,7 @@ from anyio.abc import ByteStream
 from websockets.frames import Opcode
 
 from ._control import ControlFrames
-from ._frames import SLICE_BYTES
+from ._reader import SLICE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,8 @@ from websockets.uri import parse_uri
 
 from meshrt.errors import RemoteProtocolError
 from meshrt.transports import ConnectionLost, WebSocketTransport
-from meshrt.transports._frames import SLICE_BYTES, FrameCodec
+from meshrt.transports._frames import FrameCodec
+from meshrt.transports._reader import SLICE_BYTES
 
 pytestmark = pytest.mark.anyio
 

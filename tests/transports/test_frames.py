@@ -14,7 +14,8 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from meshrt.errors import LocalProtocolError, RemoteProtocolError
-from meshrt.transports._frames import SILENT_LOGGER, SLICE_BYTES, FrameCodec
+from meshrt.transports._frames import SILENT_LOGGER, FrameCodec
+from meshrt.transports._reader import SLICE_BYTES
 
 MAX_SIZE = 4096
 

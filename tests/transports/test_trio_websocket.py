@@ -26,8 +26,8 @@ from meshrt.transports import (
     Transport,
     connect_websocket,
 )
-from meshrt.transports._frames import SLICE_BYTES
 from meshrt.transports._handshake import Agreed
+from meshrt.transports._reader import SLICE_BYTES
 from meshrt.transports._refusal import MAX_BODY_BYTES
 from meshrt.transports._trio_live import live
 from meshrt.transports.trio_websocket import TrioWebSocketTransport, connect_trio_websocket
