@@ -6,11 +6,13 @@ connection is for one request: nothing of a second one is ever read, so nothing 
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
+import anyio
 import attrs
 from anyio.abc import ByteStream
 
@@ -23,6 +25,9 @@ with needs("gateway"):
 
 _READ_BYTES: Final = 16 * 1024
 _MAX_BODY_BYTES: Final = 64 * 1024
+_UNREAD_BYTES: Final = 16 * 2**20
+_UNREAD_SECONDS: Final = 1.0
+_GONE: Final = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 _NO_UPGRADE: Final = frozenset({"content-length", "transfer-encoding"})
 
 
@@ -75,8 +80,12 @@ class Reply:
     content: Any
     headers: Mapping[str, str] = attrs.field(factory=dict)
 
-    async def send(self, stream: ByteStream) -> None:
+    async def send(self, stream: ByteStream, *, method: str = "") -> None:
         """Write it.
+
+        Args:
+            stream: To the client.
+            method: Of the request: ``HEAD`` is answered without a body (RFC 9110, 9.3.2).
 
         Raises:
             anyio.BrokenResourceError: The client has gone.
@@ -95,7 +104,8 @@ class Reply:
             headers=list(fields.items()),
             reason=HTTPStatus(self.status).phrase,
         )
-        await stream.send((h11.Connection(h11.SERVER).send(response) or b"") + body)
+        head = h11.Connection(h11.SERVER).send(response) or b""
+        await stream.send(head if method == "HEAD" else head + body)
 
 
 SAFE_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -140,6 +150,20 @@ async def read_request(stream: ByteStream, limits: Limits) -> Request:
     raise Refused(status, "bad_request", "This is not a request of HTTP/1.1.")
 
 
+async def hang_up(stream: ByteStream) -> None:
+    """Say that nothing more is said, and drop what still comes, for a moment.
+
+    A connection that is closed with bytes unread is reset, and the answer may be lost with it
+    (RFC 9112, 9.6). The stream stays the caller's to close.
+    """
+    with anyio.move_on_after(_UNREAD_SECONDS), suppress(*_GONE):
+        with suppress(NotImplementedError):  # AnyIO's TLS ends both directions or none
+            await stream.send_eof()
+        dropped = 0
+        while dropped < _UNREAD_BYTES:
+            dropped += len(await stream.receive())
+
+
 class _Reading:
     """Read from a stream what h11 asks for."""
 
@@ -172,15 +196,22 @@ class _Reading:
         )
 
     async def body_of(self, request: Request) -> Request:
+        _check_body(int(request.header("content-length") or 0))
         body = b""
         while not isinstance(event := self._connection.next_event(), h11.EndOfMessage):
             if isinstance(event, h11.Data):
                 body += event.data
             else:
+                await self._encourage()
                 await self._receive()
-            if len(body) > _MAX_BODY_BYTES:
-                raise Refused(413, "invalid_request", "The body is too long.")
+            _check_body(len(body))
         return attrs.evolve(request, body=body, rest=b"")
+
+    async def _encourage(self) -> None:
+        """Let a client go on that waits to hear whether its body is wanted (RFC 9110, 10.1.1)."""
+        if self._connection.they_are_waiting_for_100_continue:
+            go_on = h11.InformationalResponse(status_code=100, headers=[], reason="Continue")
+            await self._stream.send(self._connection.send(go_on) or b"")
 
     async def _receive(self) -> None:
         data = await self._stream.receive(_READ_BYTES)
@@ -212,3 +243,8 @@ class _Reading:
         if request.is_upgrade and request.version != "1.1":  # RFC 6455, 4.1
             raise Refused(400, "bad_request", "An upgrade needs HTTP/1.1.")
         return request
+
+
+def _check_body(length: int) -> None:
+    if length > _MAX_BODY_BYTES:
+        raise Refused(413, "invalid_request", "The body is too long.")

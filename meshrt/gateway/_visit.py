@@ -21,7 +21,7 @@ from ._fault_refusal import answer_of
 from ._faulty_stream import FaultyStream
 from ._handshake import PATHS, Upgrade, upgrade
 from ._house import House
-from ._http import Refused, read_request
+from ._http import Refused, hang_up, read_request
 from ._ids import new_event_id, new_id
 from ._journal import note_bug, note_forbidden, note_lost, note_refused, note_violation
 from ._origins import Forbidden
@@ -78,6 +78,8 @@ async def _attend(  # noqa: ASYNC910  it reads
             spoken = await stack.enter_async_context(wrap(stream))
             line = FaultyStream(spoken)
             upgraded = await _receive(house, line, ours)
+            if upgraded is None:
+                await hang_up(line)
             place.settle()
         if upgraded is not None and line is not None:
             await _converse(house, upgraded, line)
@@ -85,8 +87,10 @@ async def _attend(  # noqa: ASYNC910  it reads
 
 async def _receive(house: House, stream: ByteStream, ours: str) -> Upgrade | None:
     """Read a request; answer it, or return its WebSocket."""
+    method = ""
     try:
         request = await read_request(stream, house.limits)
+        method = request.method
         house.allowed.check(request, ours)
         if request.path in PATHS:
             if request.is_upgrade and (fault := house.faults.refusal()) is not None:
@@ -100,7 +104,7 @@ async def _receive(house: House, stream: ByteStream, ours: str) -> Upgrade | Non
     except Refused as refused:
         note_refused(refused.reply.status, refused.code)
         reply = refused.reply
-    await reply.send(stream)
+    await reply.send(stream, method=method)
     return None
 
 
