@@ -11,7 +11,7 @@ from ._catalogue import MODELS, full_name
 from ._farewells import CloseCodes, Farewell, farewell
 from ._fault_plan import FaultPlan
 from ._handshake import Upgrade
-from ._ledger import Ledger, Tab
+from ._ledger import Ledger, Owner, Tab, owner_of
 from ._limits import Limits
 from ._origins import AllowList
 from ._pacing import Pacing
@@ -92,7 +92,7 @@ class House:
             return "beta_api_shape_disabled", message
         if self.key is not None and upgrade.key != self.key:
             return "invalid_api_key", "Incorrect API key provided."
-        return self._problem_of_model(upgrade) or self._problem_of_owner(upgrade.key)
+        return self._problem_of_model(upgrade) or self._problem_of_owner(owner_of(upgrade.key))
 
     def _problem_of_model(self, upgrade: Upgrade) -> tuple[str, str] | None:
         model = upgrade.model
@@ -105,7 +105,7 @@ class House:
             return "model_not_found", message
         return None
 
-    def _problem_of_owner(self, owner: Secret | None) -> tuple[str, str] | None:
+    def _problem_of_owner(self, owner: Owner) -> tuple[str, str] | None:
         if self.ledger.available_to(owner) < LEAST_BALANCE:
             message = f"A session needs a balance of {LEAST_BALANCE} USD."
             return "insufficient_quota", message

@@ -1,9 +1,10 @@
 """What the gateway's sessions have really used, by the key that they came with."""
 
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from decimal import Decimal
+from hashlib import sha256
 from typing import Final, TypeAlias, final
 
 import attrs
@@ -13,12 +14,18 @@ from ..events import Usage
 from ._catalogue import price_of
 from ._ids import new_id
 
-Owner: TypeAlias = Secret | None
-"""Who uses something: a key, or nobody in particular."""
+Owner: TypeAlias = bytes | None
+"""Who uses something: the digest of a key, or nobody in particular."""
 
+_KEPT_ACCOUNTS: Final = 10_000
 _KEPT_SESSIONS: Final = 10_000
 _KEPT_DRAWS: Final = 100_000
 _SECONDS_A_DAY: Final = 86_400
+
+
+def owner_of(key: Secret | None) -> Owner:
+    """Return whom a key stands for; clients choose its length, and so it is not kept itself."""
+    return None if key is None else sha256(key.reveal().encode()).digest()
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -76,19 +83,22 @@ class _Account:
 class Ledger:
     """Keep the tabs of all sessions.
 
+    Clients choose their keys, and may choose many: of those whose sessions are over, the account
+    that was used the longest ago makes room, and begins anew should its key come again.
+
     Args:
         balance: What each owner begins with, in USD.
     """
 
     def __init__(self, *, balance: Decimal) -> None:
         self._start = balance
-        self._accounts: dict[Owner, _Account] = {}
+        self._accounts: OrderedDict[Owner, _Account] = OrderedDict()  # the latest is the last
         self._billed: deque[Tab] = deque(maxlen=_KEPT_SESSIONS)
         self._draws: deque[_Draw] = deque(maxlen=_KEPT_DRAWS)
 
     def open(self, owner: Owner, model: str) -> Tab:
         """Begin a session's tab."""
-        self._account(owner).sessions += 1
+        self._used(owner).sessions += 1
         self.count_request(owner)
         return Tab(owner=owner, model=model)
 
@@ -100,12 +110,12 @@ class Ledger:
         tab.input_tokens += usage.input_tokens or 0
         tab.output_tokens += usage.output_tokens or 0
         tab.cost += cost
-        self._account(tab.owner).reserved += cost
+        self._used(tab.owner).reserved += cost
         self._draws.append(_Draw(at=time.time(), owner=tab.owner, tokens=tab.tokens - before))
 
     def bill(self, tab: Tab) -> None:
         """End a tab: the session is over, however it ended."""
-        account = self._account(tab.owner)
+        account = self._used(tab.owner)
         account.sessions -= 1
         account.reserved -= tab.cost
         account.spent += tab.cost
@@ -145,7 +155,22 @@ class Ledger:
         return _summed((d.at, d.tokens) for d in self._since(owner, seconds))
 
     def _account(self, owner: Owner) -> _Account:
-        return self._accounts.setdefault(owner, _Account())
+        """Return an account to read: who only asks gets none of its own."""
+        return self._accounts.get(owner) or _Account()
+
+    def _used(self, owner: Owner) -> _Account:
+        if owner not in self._accounts:
+            self._make_room()
+        account = self._accounts.setdefault(owner, _Account())
+        self._accounts.move_to_end(owner)
+        return account
+
+    def _make_room(self) -> None:
+        if len(self._accounts) >= _KEPT_ACCOUNTS:
+            idle = (owner for owner, account in self._accounts.items() if not account.sessions)
+            for owner in idle:
+                del self._accounts[owner]
+                return
 
     def _since(self, owner: Owner, seconds: float) -> Iterator[_Draw]:
         now = time.time()

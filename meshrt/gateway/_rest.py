@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from .._secret import Secret
 from ._catalogue import MODELS, describe, full_name, money
 from ._http import Refused, Reply, Request
-from ._ledger import Ledger, Owner, Tab
+from ._ledger import Ledger, Owner, Tab, owner_of
 from ._limits import Limits
 from ._search import Model, found, listed
 
@@ -69,15 +69,15 @@ class Rest:
 
     def _owner_of(self, request: Request) -> Owner:
         scheme, _, key = request.header("authorization").partition(" ")
-        owner = Secret(key.strip()) if scheme.lower() == "bearer" and key.strip() else None
-        if self._key is not None and owner != self._key:
+        given = Secret(key.strip()) if scheme.lower() == "bearer" and key.strip() else None
+        if self._key is not None and given != self._key:
             raise Refused(
                 401,
                 "invalid_api_key",
                 "The API key is missing or wrong: send it as `Authorization: Bearer <key>`.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        return owner
+        return owner_of(given)
 
     def _models(self, _: Owner, request: Request) -> list[Model]:
         return listed(self._catalogue(), request.query)

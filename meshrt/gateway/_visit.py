@@ -24,6 +24,7 @@ from ._house import House
 from ._http import Refused, hang_up, read_request
 from ._ids import new_event_id, new_id
 from ._journal import note_bug, note_forbidden, note_lost, note_refused, note_violation
+from ._ledger import owner_of
 from ._origins import Forbidden
 from ._script_model import fresh
 from ._session import GatewaySession
@@ -130,7 +131,7 @@ def _in_dialect(house: House, transport: Transport) -> Transport:
 
 async def _hold_session(house: House, upgraded: Upgrade, line: FaultyStream) -> None:
     name = upgraded.model or ""
-    tab = house.ledger.open(upgraded.key, full_name(name) or name)
+    tab = house.ledger.open(owner_of(upgraded.key), full_name(name) or name)
     try:
         async with anyio.create_task_group() as tasks, AsyncExitStack() as stack:
             faults = house.faults.on(upgraded.transport, tasks, line=line)

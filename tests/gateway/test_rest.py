@@ -12,6 +12,7 @@ import httpx  # noqa: ASYNC127  a counterpart, as meshapi has it
 import pytest
 
 from meshrt.errors import ConfigurationError
+from meshrt.events import InputTokenDetails, Usage
 from meshrt.gateway import MODELS, EchoVoice, Limits, _catalogue, _house, _ledger, serve
 
 pytestmark = pytest.mark.anyio
@@ -344,6 +345,67 @@ async def test_what_was_long_ago_counts_no_more(monkeypatch: pytest.MonkeyPatch)
     assert ledger.requests_in(None, 86_400) == (1, now - 61)
     now += 86_400
     assert ledger.requests_in(None, 10**6)[0] == 0
+
+
+USED = Usage(input_tokens=1_000, input_token_details=InputTokenDetails(text_tokens=1_000))
+
+
+def spend(ledger: _ledger.Ledger, owner: _ledger.Owner) -> None:
+    """Let an owner hold a session and be billed for it."""
+    tab = ledger.open(owner, MODEL)
+    ledger.add(tab, USED)
+    ledger.bill(tab)
+    assert ledger.balance_of(owner) < 100
+
+
+def test_so_many_accounts_are_kept_and_the_latest_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_ledger, "_KEPT_ACCOUNTS", 3)
+    ledger = _ledger.Ledger(balance=Decimal(100))
+    held, nobody = ledger.open(b"held", MODEL), ledger.open(None, MODEL)
+    ledger.add(held, USED)
+    for owner in (b"a", b"b", b"c"):
+        spend(ledger, owner)
+
+    assert (ledger.balance_of(b"a"), ledger.balance_of(b"b")) == (100, 100)  # as they began
+    assert ledger.balance_of(b"c") < 100
+    assert ledger.reserved_of(b"held") == held.cost > 0  # its session is open
+    assert ledger.sessions_of(None) == 1
+
+    ledger.bill(nobody)
+    ledger.bill(held)
+    spend(ledger, b"d")
+    assert ledger.balance_of(b"c") == 100
+    assert ledger.balance_of(b"held") < 100
+
+
+def test_where_all_accounts_have_sessions_none_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_ledger, "_KEPT_ACCOUNTS", 1)
+    ledger = _ledger.Ledger(balance=Decimal(100))
+    for owner in (None, b"a", b"b"):
+        ledger.open(owner, MODEL)
+
+    assert [ledger.sessions_of(owner) for owner in (None, b"a", b"b")] == [1, 1, 1]
+
+
+async def test_who_only_asks_and_however_long_its_key_takes_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: list[_ledger.Ledger] = []
+    begin = _ledger.Ledger.__init__
+
+    def noted(ledger: _ledger.Ledger, **options: Any) -> None:
+        kept.append(ledger)
+        begin(ledger, **options)
+
+    monkeypatch.setattr(_ledger.Ledger, "__init__", noted)
+    async with served() as (_, call):
+        for number in range(3):
+            assert (await call("GET", "/v1/balance", key=f"{number}" * 4_000)).status_code == 200
+
+    assert len(kept[0]._accounts) == 0
+    assert {len(draw.owner or b"") for draw in kept[0]._draws} == {32}
 
 
 @pytest.mark.parametrize(("balance", "opens"), [("10.00", True), ("9.99", False), ("0", False)])
