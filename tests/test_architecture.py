@@ -85,6 +85,8 @@ FRIENDS = {
     ("meshrt.gateway._session", "meshrt.session._outbox"),
     # The gateway in memory is the gateway but for its doors; only tests have a use for that.
     ("meshrt.testing._memory", "meshrt.gateway._bare"),
+    # What refuses a handshake means the same there as to who reads it from a socket.
+    ("meshrt.testing._memory", "meshrt.transports._refusal"),
 }
 
 MODULE_LINES = 600

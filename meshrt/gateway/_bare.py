@@ -7,13 +7,14 @@ import anyio
 
 from ..transports import Transport
 from ._fault_plan import FaultPlan
+from ._fault_refusal import answer_of
 from ._options import model_of, voice_of
 from ._pacing import Pacing, check_pacing
 from ._script_model import fresh
 from ._session import GatewaySession
 from ._speaking import EchoVoice, Voice
 from ._thinking import Model
-from .faults import Fault, RefuseHandshake
+from .faults import Fault
 
 
 @final
@@ -45,9 +46,10 @@ class BareGateway:
         """Add a fault; see :meth:`Gateway.inject`."""
         self._faults.inject(fault)
 
-    def refusal(self) -> RefuseHandshake | None:
-        """Return the fault that is to befall a client that comes now, if there is one."""
-        return self._faults.refusal()
+    def refusal(self) -> bytes | None:
+        """Return what a client that comes now is answered over HTTP, if a fault refuses it."""
+        fault = self._faults.refusal()
+        return None if fault is None else answer_of(fault)
 
     async def hold(self, transport: Transport, *, model_name: str) -> None:
         """Hold a session until its client goes; then the transport is cut.

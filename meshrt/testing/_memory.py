@@ -15,7 +15,8 @@ from ..gateway import Model, Pacing, Voice
 from ..gateway._bare import BareGateway
 from ..gateway.faults import Fault
 from ..session import Connecting, SessionOptions
-from ..transports import ConnectError, HandshakeRejected, Transport, memory_transports
+from ..transports import ConnectError, Transport, memory_transports
+from ..transports._refusal import refusal_in
 from ._options import SessionSettings
 
 _MODEL: Final = "openai/gpt-realtime-mini"
@@ -70,13 +71,9 @@ class MemoryGateway(metaclass=NoPublicConstructor):
 
     async def _open(self, model_name: str, _: anyio.abc.TaskGroup) -> Transport:
         await checkpoint()
-        fault = self._bare.refusal()
-        if fault is not None:
-            raise HandshakeRejected(
-                fault.body or "A fault refuses the handshake.",
-                status=fault.status,
-                retry_after=fault.retry_after,
-            )
+        answer = self._bare.refusal()
+        if answer is not None:
+            raise refusal_in(answer)
         if self._is_over:
             raise ConnectError(
                 "this gateway is gone: its `async with` block was left, and sessions belong in it"

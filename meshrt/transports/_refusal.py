@@ -113,12 +113,24 @@ async def read_refusal(
     if response is None:
         return None
     body = await _read_body(stream, response, rest)
-    answer = _Answer(
+    return _rejection(_answer(response, head, body), redact)
+
+
+def refusal_in(answer: bytes) -> HandshakeRejected:
+    """Say what a whole answer means that came over no connection and holds no key."""
+    head, blank, body = answer.partition(b"\r\n\r\n")
+    head += blank
+    response = _parse(head)
+    assert response is not None  # noqa: S101  it is ours
+    return _rejection(_answer(response, head, body), str)
+
+
+def _answer(response: HTTPResponse, head: bytes, body: bytes) -> _Answer:
+    return _Answer(
         status=response.status,
         headers={name.lower(): value for name, value in response.getheaders()},
         body=_decoded_body(head, body),
     )
-    return _rejection(answer, redact)
 
 
 def _rejection(answer: _Answer, redact: Callable[[str], str]) -> HandshakeRejected:

@@ -1,6 +1,8 @@
 # ruff: noqa: PT012  a session's block, all of it, is what raises
 """The gateway in memory: the same sessions, without a socket and without waiting."""
 
+import re
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import anyio
@@ -8,11 +10,19 @@ import pytest
 import trio.testing
 from support import nothing_left
 
-from meshrt import ConnectError, ConnectionLost, HandshakeRejected, RealtimeSession, SessionExpired
+from meshrt import (
+    ConnectError,
+    ConnectionLost,
+    HandshakeRejected,
+    MeshAPI,
+    RealtimeSession,
+    SessionExpired,
+)
 from meshrt.audio import read_wav
 from meshrt.errors import ConfigurationError
 from meshrt.events import InputText, ResponseDone, UserMessage
-from meshrt.gateway import Rule, RuleModel
+from meshrt.gateway import Rule, RuleModel, serve
+from meshrt.gateway.faults import RefuseHandshake
 from meshrt.testing import MemoryGateway, gateway_in_memory
 
 pytestmark = pytest.mark.anyio
@@ -97,6 +107,42 @@ async def test_what_is_injected_and_what_a_client_places_happens() -> None:
             await session.send({"type": "meshrt.fault", "fault": "close 4000"}, strict=False)
             with pytest.raises(ConnectionLost, match="4000"):
                 await ask(session, "Hi")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(RefuseHandshake(status) for status in (302, 304, 400, 401, 418, 429, 503, 599)),
+        RefuseHandshake(429, 7),
+        RefuseHandshake(503, body="We are closed."),
+        RefuseHandshake(503, body=""),
+        RefuseHandshake(402, body='{"error": {"code": "insufficient_quota", "message": "No."}}'),
+        RefuseHandshake(422, body='{"detail": [{"msg": "no model"}], "request_id": "req_1"}'),
+    ],
+    ids=str,
+)
+async def test_a_refusal_is_the_same_as_over_a_socket(fault: RefuseHandshake) -> None:
+    async with gateway_in_memory(faults=[fault]) as gateway:
+        told = await refusal_of(gateway.connect())
+    async with serve(faults=[fault]) as server:
+        client = MeshAPI(base_url=server.url)
+        expected = await refusal_of(client.realtime.connect(model="openai/gpt-realtime"))
+
+    assert told == expected
+    assert told["status"] == fault.status
+    if fault.body is None and fault.status != 304:
+        assert told["code"]
+        assert told["request_id"] == "req_..."
+
+
+async def refusal_of(connecting: AbstractAsyncContextManager[RealtimeSession]) -> dict[str, Any]:
+    """Return what a refusal says, but for an id that is another each time."""
+    with pytest.raises(HandshakeRejected) as caught:
+        async with connecting:
+            pytest.fail("it was let in")
+    told = {"message": caught.value.message, **vars(caught.value)}
+    told["request_id"] = re.sub(r"(?<=req_)\w{21}", "...", told["request_id"] or "")
+    return told
 
 
 async def test_a_gateway_whose_block_was_left_takes_nobody() -> None:
