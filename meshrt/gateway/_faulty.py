@@ -49,6 +49,8 @@ class FaultyTransport:
         self._wire = FaultyWire(inner, tasks, line)
         self._waiting: list[Placed] = []
         self._due: list[Fault] = []
+        self._after_greeting: list[Fault] = []
+        self._greeted = False
         self._expires_at: int | None = None
 
     @property
@@ -82,9 +84,14 @@ class FaultyTransport:
             RemoteProtocolError: It broke the rules of the transport.
         """
         while True:
-            messages = [m for m in await self._receive() if not self._is_control(m)]
+            received = await self._receive()
+            before = len(self._due)
+            messages = [m for m in received if not self._is_control(m)]
             for account in [account for m in messages for account in self._met_by(m)]:
                 self._begin(account)
+            if not self._greeted:  # a client may speak before it is, and counts on it all the same
+                self._after_greeting += self._due[before:]
+                del self._due[before:]
             if messages:
                 return messages
 
@@ -100,6 +107,7 @@ class FaultyTransport:
         elif self._is_disturbed:
             await self._send_disturbed(batch)
         else:
+            self._greeted = self._greeted or bool(batch)
             await self._inner.send(batch)
 
     def outgoing(self) -> int:
@@ -121,7 +129,11 @@ class FaultyTransport:
     def _is_disturbed(self) -> bool:
         """Whether anything is to be done with what is sent but to pass it on."""
         return bool(
-            self._due or self._waiting or self._wire.is_worse or self._expires_at is not None
+            self._due
+            or self._waiting
+            or self._after_greeting
+            or self._wire.is_worse
+            or self._expires_at is not None
         )
 
     async def _receive(self) -> list[str | bytes]:
@@ -174,7 +186,10 @@ class FaultyTransport:
         if not batch:
             await self._wire.write(())
         for message in batch:
+            self._greeted = True
             await self._send_one(message)
+            while self._after_greeting:
+                await self._wire.do(self._after_greeting.pop(0))
 
     async def _send_one(self, message: str | bytes) -> None:
         met = self._met_by(message)

@@ -275,12 +275,36 @@ def fault_event(fault: str, **fields: str) -> bytes:
 
 async def test_faults_placed_in_one_write_are_answered_in_their_order() -> None:
     async with serve(control=True) as gateway, raw(gateway) as client:
-        await client.until(client.types)  # or the answers overtake the greeting
+        await client.until(client.types)
         await client.stream.send(fault_event("unknown") + fault_event("drop"))
         await client.until_end()
 
     placed = "meshrt.fault.placed"
     assert client.types() == ["session.created", placed, "meshrt.unknown", placed]
+
+
+@pytest.mark.parametrize("faults", [[], ["stall 50 ms"], ["lose at response.done"]], ids=str)
+async def test_the_greeting_comes_before_the_answers_to_whoever_is_in_a_hurry(
+    faults: list[str],
+) -> None:
+    serving = serve(control=True, faults=faults)
+    async with serving as gateway, raw(gateway) as client:
+        hurried = [fault_event("clsoe"), fault_event("unknown"), fault_event("drop")]
+        await client.stream.send(b"".join(hurried))
+        await client.until_end()
+
+    placed = "meshrt.fault.placed"
+    assert client.types() == ["session.created", "error", placed, "meshrt.unknown", placed]
+
+
+async def test_what_is_placed_before_the_greeting_meets_what_was_sent_with_it() -> None:
+    serving = serve(control=True, voice=EchoVoice(), faults=["stall 50 ms"])
+    async with serving as gateway, raw(gateway) as client:
+        await client.stream.send(fault_event("drop at response.create") + CREATE)
+        await client.until_end()
+
+    assert client.types()[:2] == ["session.created", "meshrt.fault.placed"]
+    assert "response.done" not in client.types()
 
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
