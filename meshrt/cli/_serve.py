@@ -1,11 +1,14 @@
 """``meshrt serve``: the local gateway, for as long as somebody needs it."""
 
+import errno
 import shutil
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import anyio
 import attrs
@@ -80,7 +83,7 @@ def run_server(options: ServeOptions) -> int:
 async def _serve(options: ServeOptions, given: Mapping[str, Any]) -> int:
     async with AsyncExitStack() as house:
         gateway = await _opened(house, options, given)
-        _say_how(gateway, needs_key=options.key is not None)
+        _say_how(gateway, options)
         await anyio.sleep_forever()
     return 0
 
@@ -91,29 +94,45 @@ async def _opened(
     try:
         return await house.enter_async_context(serve(key=options.key, **given))
     except OSError as error:
-        reason = error.strerror or str(error)
-    raise ConfigurationError(
+        problem = _problem_of(options, error)
+    raise ConfigurationError(problem)
+
+
+def _problem_of(options: ServeOptions, error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"there is no listening on {options.host}: {reason}; name another with --host"
+    return (
         f"port {options.port} of {options.host} can't be had: {reason}; name another with --port, "
         "or any that is free with --port 0"
     )
 
 
-def _say_how(gateway: Gateway, *, needs_key: bool) -> None:
+def _say_how(gateway: Gateway, options: ServeOptions) -> None:
     """Print the address, first, for scripts that wait for it, and what to do with it."""
     is_secure = gateway.ca_file is not None  # over TLS a client sends a key, whatever it is
     variable, argument = "", ""
-    if needs_key or is_secure:
+    if options.key is not None or is_secure:
         variable, argument = " MESH_API_KEY=...", ', token="..."'
     if is_secure:
         variable += f" SSL_CERT_FILE={gateway.ca_file}"
     say(
         f"listening on {gateway.url}",
+        *_others(gateway, options),
         f"  MESH_BASE_URL={gateway.url}{variable}",
         f'  MeshAPI(base_url="{gateway.url}"{argument})',
         f" {variable} meshrt demo --url {gateway.url}",
         *([f"  NODE_EXTRA_CA_CERTS={gateway.ca_file}"] if is_secure else []),
         "Ctrl-C ends it.",
     )
+
+
+def _others(gateway: Gateway, options: ServeOptions) -> list[str]:
+    """Say that the address is one of many, where a host stands for every one that there is."""
+    if urlsplit(gateway.url).hostname == options.host.lower():
+        return []
+    where = f"  and on every other address that {options.host} stands for: others reach it there,"
+    return [f"{where} and by the names that --allow-host lists"]
 
 
 def _espeak() -> Voice:

@@ -138,9 +138,14 @@ def balance_of(balance: object) -> Decimal:
     return amount
 
 
-def name_to_dial(host: str) -> str:
-    """Return how a client of this machine names the host of a gateway."""
-    host = _EVERY_ADDRESS.get(host, host)
+def name_to_dial(host: str, address: str) -> str:
+    """Return how a client of this machine names a gateway.
+
+    Args:
+        host: As it was named: ``0`` and ``::0`` are every address too.
+        address: What its socket is bound to.
+    """
+    host = _EVERY_ADDRESS.get(address, host)
     return f"[{host}]" if ":" in host else host
 
 

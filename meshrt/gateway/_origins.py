@@ -45,6 +45,12 @@ class AllowList:
             origins=frozenset(map(_as_origin, origins)), hosts=frozenset(map(_as_host, hosts))
         )
 
+    def and_name(self, host: str) -> "AllowList":
+        """Return the same with a gateway's own name on it, if its host is one and no address."""
+        name = host.lower()
+        is_name = _HOST.fullmatch(name) and not _is_address(name)
+        return attrs.evolve(self, hosts=self.hosts | {name}) if is_name else self
+
     @property
     def names(self) -> frozenset[str]:
         """The hosts without their ports, and IPv6 addresses without brackets."""
@@ -105,10 +111,15 @@ def names_of(address: str) -> frozenset[str]:
 
 
 def _is_loopback(address: str) -> bool:
+    return _is_address(address) and ip_address(address).is_loopback
+
+
+def _is_address(text: str) -> bool:
     try:
-        return ip_address(address).is_loopback
+        ip_address(text)
     except ValueError:
         return False
+    return True
 
 
 def _check_many(name: str, values: object) -> None:

@@ -115,8 +115,8 @@ async def serve(
             server, 3000 and 4000, ``"documented"`` those of Mesh's documents, 1008 and 4402.
         origins: From which pages browsers may connect, such as ``"http://localhost:3000"``; by
             default from none. Who sends no ``Origin`` is no browser, and is not asked.
-        hosts: Under which names, in ``Host``, the gateway may be spoken to besides its address
-            and, on loopback, ``localhost``.
+        hosts: Under which names, in ``Host``, the gateway may be spoken to besides ``host``, its
+            address and, on loopback, ``localhost``.
         balance: What each key has to spend, in USD: below 10 no session opens, as documented.
         limits: How much clients may have and for how long they are waited for.
         faults: What goes wrong in every session, as values of :mod:`meshrt.gateway.faults` or in
@@ -138,7 +138,7 @@ async def serve(
     check_one_of("close_codes", close_codes, CLOSE_CODES)
     check_limits(limits)
     check_pacing(pacing)
-    allowed = AllowList.of(origins=origins, hosts=hosts)
+    allowed = AllowList.of(origins=origins, hosts=hosts).and_name(host)
     ledger = Ledger(balance=balance_of(balance))
     house = House(
         model=model_of(model),
@@ -171,10 +171,10 @@ async def _running(
         ca_file = None if tls is None else stack.enter_context(tls.file())
         wrap: Wrap = plain if tls is None else tls.wrapped
         listening = _listening(host, port, partial(visit, house, wrap))
-        taken = await stack.enter_async_context(listening)
+        address, taken = await stack.enter_async_context(listening)
         scheme = "http" if tls is None else "https"
         yield Gateway(
-            url=f"{scheme}://{name_to_dial(host)}:{taken}",
+            url=f"{scheme}://{name_to_dial(host, address)}:{taken}",
             ssl_context=None if tls is None else tls.client,
             ca_file=ca_file,
             inject=house.faults.inject,
@@ -182,8 +182,8 @@ async def _running(
 
 
 @asynccontextmanager
-async def _listening(host: str, port: int, handler: Handler) -> AsyncGenerator[int]:
-    """Serve clients on a port for as long as the block lasts, and say which port it is."""
+async def _listening(host: str, port: int, handler: Handler) -> AsyncGenerator[tuple[str, int]]:
+    """Serve clients on a port for as long as the block lasts, and say at which address it is."""
     listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
     held: BaseException | None = None
     try:
@@ -191,7 +191,8 @@ async def _listening(host: str, port: int, handler: Handler) -> AsyncGenerator[i
             for one in listener.listeners:  # a name may have several addresses
                 tasks.start_soon(accept_all, cast("SocketListener", one), handler, tasks)
             try:
-                yield listener.extra(SocketAttribute.local_port)
+                address = str(listener.extra(SocketAttribute.local_address)[0])
+                yield address, listener.extra(SocketAttribute.local_port)
             except BaseException as error:  # noqa: ASYNC103  held, and raised below
                 if tasks.cancel_scope.cancel_called:
                     raise  # a task of ours failed, and this is only how the block was told

@@ -49,6 +49,35 @@ def test_only_the_right_key_is_let_in(run: Run, start: Start, tmp_path: Path) ->
         assert "rsk_" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "0"])  # noqa: S104  on purpose
+def test_it_says_where_else_it_listens(start: Start, host: str) -> None:
+    process = start("serve", "--host", host, "--key", "rsk_right", "--port", "0")
+    url = url_of(process)
+    assert process.stdout is not None
+    told = process.stdout.readline()
+
+    assert url.startswith("http://127.0.0.1:")
+    assert f"every other address that {host} stands for" in told
+    assert "--allow-host" in told
+
+
+@pytest.mark.parametrize("host", ["LOCALHOST", "127.0.0.1"])
+def test_it_says_nothing_of_other_addresses_where_there_are_none(start: Start, host: str) -> None:
+    process = start("serve", "--host", host, "--port", "0")
+    url_of(process)
+    assert process.stdout is not None
+    assert "MESH_BASE_URL=" in process.stdout.readline()
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])  # RFC 2606 and RFC 5737
+def test_a_host_that_is_not_of_this_machine_is_one_sentence(run: Run, host: str) -> None:
+    done = run("serve", "--host", host, "--key", "rsk_right")
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"there is no listening on {host}: " in done.stderr
+    assert done.stderr.endswith("; name another with --host\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
 def test_it_says_how_to_use_it_and_goes_quietly(start: Start, backend: str) -> None:

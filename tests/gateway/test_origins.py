@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +11,8 @@ import pytest
 
 from meshrt.errors import ConfigurationError
 from meshrt.gateway import EchoVoice, Gateway, serve
+from meshrt.gateway._http import Refused, Request
+from meshrt.gateway._origins import AllowList
 
 pytestmark = pytest.mark.anyio
 
@@ -106,6 +109,35 @@ async def test_a_name_that_is_not_the_gateway_s_is_refused_before_101(ask: Ask, 
         answer = await ask(gateway, request(gateway, f"Host: {host}", upgrade=True), hang_up=True)
 
     assert status_of(answer) in (400, 403)  # what is not even a host, h11 refuses
+
+
+@pytest.mark.parametrize(
+    ("host", "named", "is_let_in"),
+    [
+        ("Dev.example", "dev.example:8765", True),
+        ("dev.example", "evil.example:8765", False),
+        ("0.0.0.0", "0.0.0.0:8765", False),  # noqa: S104  no address is a name
+        ("::", "[::]:8765", False),
+        ("fe80::1%eth0", "fe80::1", False),
+    ],
+)
+def test_the_name_that_a_gateway_was_given_is_its_own(
+    host: str, named: str, *, is_let_in: bool
+) -> None:
+    allowed = AllowList.of(origins=[], hosts=[]).and_name(host)
+    asked = Request(method="GET", target="/", headers=[("host", named)])
+    refusal = nullcontext() if is_let_in else pytest.raises(Refused)
+    with refusal:
+        allowed.check(asked, "192.0.2.1")
+
+
+async def test_the_host_of_a_gateway_is_a_name_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(AllowList, "and_name", lambda self, host: given.append(host) or self)
+    async with serve(host="localhost", voice=EchoVoice()):
+        pass
+
+    assert given == ["localhost"]
 
 
 @pytest.mark.parametrize(
