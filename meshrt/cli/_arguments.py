@@ -12,11 +12,19 @@ from ._outcome import say
 
 _BACKENDS: Final = ("trio", "asyncio")
 _MAX_PORT: Final = 2**16 - 1
+_DIGITS: Final = 5
 
 
 @final
 class _Parser(argparse.ArgumentParser):
     """argparse, but an error is one sentence and no page."""
+
+    def parse_known_args(self, *given: Any, **named: Any) -> Any:
+        """Refuse what is unknown here: the parser above would point to its own help."""
+        parsed, unknown = super().parse_known_args(*given, **named)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
         raise ConfigurationError(f"{message}; `{self.prog} --help` shows what there is")
@@ -132,7 +140,8 @@ def _add_faults(serve: _Parser) -> None:
     faults.add_argument(
         "--control",
         action="store_true",
-        help="let clients place faults in their own sessions, by meshrt.fault events",
+        help="for tests only: let every client place faults, by meshrt.fault events, in its own "
+        "session, and have the next handshake refused, whoever's it is",
     )
 
 
@@ -149,6 +158,8 @@ def _file(text: str) -> Path:
 
 
 def _port(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) <= _MAX_PORT:
+    if text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= _MAX_PORT:
         return int(text)
-    raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_MAX_PORT}, not {text!r}")
+    raise argparse.ArgumentTypeError(
+        f"a port is a number from 0 to {_MAX_PORT}, not {text!r:.100}"
+    )

@@ -239,8 +239,9 @@ class _Beat:
 
 
 def _model_of(session: RealtimeSession) -> str:
-    config = session.config
-    return str((getattr(config, "model", None)) or "an unnamed model")
+    config = session.config  # a mapping where the server speaks the beta wire
+    named = config.get("model") if isinstance(config, Mapping) else getattr(config, "model", None)
+    return str(named or "an unnamed model")
 
 
 def _report(turn: Turn, closed: Closed | None) -> Report:

@@ -4,6 +4,9 @@ What is not given is left out, so that the gateway's own defaults hold.
 """
 
 import argparse
+from typing import Final
+
+_DIGITS: Final = 18  # more is no number of anything here, and Python may refuse to read it
 
 
 def add_doors(serve: argparse.ArgumentParser) -> None:
@@ -44,6 +47,7 @@ def add_doors(serve: argparse.ArgumentParser) -> None:
     doors.add_argument(
         "--balance",
         metavar="USD",
+        type=_usd,
         help="what each key has to spend; below 10 no session opens (default: 1000.00)",
     )
 
@@ -67,15 +71,15 @@ def add_limits(serve: argparse.ArgumentParser) -> None:
     _add(
         limits, "--max-session-tokens", "session_tokens", "tokens of a session (default: no limit)"
     )
-    _add(limits, "--max-message-bytes", "message_bytes", "the largest message (default: 22020096)")
+    _add(limits, "--max-message-bytes", "message_bytes", "bytes of a message (default: 22020096)")
     _add(limits, "--max-header-lines", "headers", "header lines of a request (default: 64)")
-    _add(limits, "--max-line-bytes", "line_bytes", "the longest line of a request (default: 8192)")
+    _add(limits, "--max-line-bytes", "line_bytes", "bytes of a request's line (default: 8192)")
     limits.add_argument(
         "--header-timeout",
         dest="header_seconds",
         metavar="SECONDS",
         type=_seconds,
-        help="how long a request may take (default: 5)",
+        help="how long a request may take in all (default: 5)",
     )
     limits.add_argument(
         "--idle-timeout",
@@ -91,17 +95,35 @@ def _add(group: argparse._ArgumentGroup, flag: str, name: str, words: str) -> No
 
 
 def _count(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text):
+    if text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text):
         return int(text)
-    raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
+    raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r:.100}")
 
 
 def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"a number of seconds, not {text!r}") from None
+    seconds = _number(text)
+    if 0 < seconds < float("inf"):
+        return seconds
+    raise argparse.ArgumentTypeError(f"a number of seconds above 0, not {text!r:.100}")
 
 
 def _seconds_or_none(text: str) -> float | None:
-    return _seconds(text) or None
+    seconds = _number(text)
+    if 0 <= seconds < float("inf"):
+        return seconds or None
+    raise argparse.ArgumentTypeError(f"a number of seconds, or 0 for ever, not {text!r:.100}")
+
+
+def _number(text: str) -> float:
+    """Return what a text says, which may be no number, such as infinity."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _usd(text: str) -> str:
+    """Return the text: what it says in binary would be another amount."""
+    if 0 <= _number(text) < float("inf"):
+        return text
+    raise argparse.ArgumentTypeError(f"an amount in USD such as 25.00, not {text!r:.100}")

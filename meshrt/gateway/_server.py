@@ -123,7 +123,8 @@ async def serve(
             the words of :func:`parse_fault`.
         control: Whether a client may place faults in its own session, by an event such as
             ``{"type": "meshrt.fault", "fault": "close 1011 at response.created"}``; the answer
-            is a ``meshrt.fault.placed``.
+            is a ``meshrt.fault.placed``. For tests only: ``"refuse 503"`` befalls whoever comes
+            next, and so any client can keep all others out.
 
     Raises:
         ConfigurationError: An option can't be used, or what TLS needs is not installed; a host

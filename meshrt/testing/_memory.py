@@ -107,7 +107,8 @@ async def gateway_in_memory(
         voice: What speaks them; by default an echo.
         pacing: How fast their audio goes out.
         faults: What goes wrong in every session.
-        control: Whether a client may place faults in its own session.
+        control: Whether a client may place faults in its own session, and have the next one that
+            is opened refused.
 
     Raises:
         ConfigurationError: An option can't be used.

@@ -11,6 +11,8 @@ import anyio
 import pytest
 
 from meshrt import ConnectionLost, MeshAPI
+from meshrt.cli import _arguments
+from meshrt.errors import ConfigurationError
 
 MODEL = "openai/gpt-realtime"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -116,6 +118,15 @@ def test_the_version_is_told(run: Run) -> None:
     assert (done.returncode, done.stdout) == (0, f"meshrt {meshrt.__version__}\n")
 
 
+def test_a_demo_knows_the_model_of_a_beta_session(run: Run, start: Start) -> None:
+    url = url_of(start("serve", "--port", "0", "--dialect", "beta"))
+
+    done = run("demo", "--json", "--text", "hi", "--url", url, "--model", MODEL)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["model"] == MODEL
+
+
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
 def test_a_demo_talks_to_it_over_tls(run: Run, start: Start, backend: str) -> None:
     process = start("serve", "--port", "0", "--tls", "--backend", backend)
@@ -142,13 +153,13 @@ def test_a_demo_talks_to_it_over_tls(run: Run, start: Start, backend: str) -> No
         (["--host", "0.0.0.0"], "others reach it, so give it a key"),  # noqa: S104  refused
         (["--origin", "http://app.example/"], "an origin is"),
         (["--allow-host", "http://app.example"], "a host is"),
-        (["--balance", "much"], "balance is an amount"),
         (["--dialect", "alpha"], "--dialect"),
         (["--close-codes", "mine"], "--close-codes"),
         (["--max-connections", "0"], "a whole number above 0, not '0'"),
         (["--max-line-bytes", "many"], "a whole number above 0, not 'many'"),
-        (["--idle-timeout", "long"], "a number of seconds, not 'long'"),
-        (["--header-timeout", "-1"], "header_seconds is a time above 0"),
+        (["--max-connections", "9" * 5_000], "a whole number above 0, not '999"),
+        (["--port", "9" * 5_000], "a port is a number from 0 to 65535, not '999"),
+        (["--frobnicate"], "unrecognized arguments: --frobnicate; `meshrt serve --help`"),
     ],
 )
 def test_an_option_that_can_t_be_is_one_sentence(
@@ -159,6 +170,37 @@ def test_an_option_that_can_t_be_is_one_sentence(
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert words in done.stderr
+
+
+_NUMBERS = {
+    "--header-timeout": ("a number of seconds above 0", ["0", "-1", "nan", "inf", "long"]),
+    "--idle-timeout": ("a number of seconds, or 0 for ever", ["-1", "nan", "1e999", "long"]),
+    "--balance": ("an amount in USD such as 25.00", ["-1", "nan", "inf", "1,5", "much", ""]),
+    "--port": ("a port is a number from 0 to 65535", ["-1", "65536", "1.5", ""]),
+    **{
+        flag: ("a whole number above 0", ["0", "-1", "1.5", "many", ""])
+        for flag in (
+            "--max-connections",
+            "--max-connections-per-address",
+            "--max-sessions-per-owner",
+            "--max-session-tokens",
+            "--max-message-bytes",
+            "--max-header-lines",
+            "--max-line-bytes",
+        )
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "words"),
+    [(flag, value, words) for flag, (words, values) in _NUMBERS.items() for value in values],
+)
+def test_a_number_that_can_t_be_is_told_by_its_flag(flag: str, value: str, words: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        _arguments.parse(["serve", flag, value])
+
+    assert f"argument {flag}: {words}, not {value!r}" in str(caught.value)
 
 
 def test_a_script_answers(run: Run, start: Start, tmp_path: Path) -> None:
