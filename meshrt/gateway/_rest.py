@@ -161,7 +161,8 @@ _ROUTES: Final[Mapping[str, Mapping[str, Callable[[Rest, Owner, Request], Any]]]
     "/v1/usage/rate-limits": {"GET": Rest._rate_limits},
     "/v1/balance": {"GET": Rest._balance},
 }
-_WHAT_THERE_IS: Final = ", ".join(["/v1/realtime", *_ROUTES])
+_PATHS: Final = [f"{_MODEL}{{id}}" if path == _MODEL else path for path in _ROUTES]
+_WHAT_THERE_IS: Final = ", ".join(["/v1/realtime", *_PATHS])
 
 
 class _Page:

@@ -174,7 +174,7 @@ class Edit(Fault):
         if self.event not in SERVER_EVENTS:
             raise ConfigurationError(
                 f"{self._words()!r} happens to an event of the server's: name it, such as "
-                f"{self._words()!r} at response.created"
+                f"'{self._words()} at response.created'"
             )
         if self.after:
             raise ConfigurationError(f"{self._words()!r} happens to the event, not after it")

@@ -168,7 +168,7 @@ def test_what_is_no_fault_is_said_with_its_column(text: str, column: int, expect
         (lambda: Insert(b"x"), "text is a text"),
         (lambda: Insert("\ud800"), "text holds a lone surrogate"),
         (lambda: RefuseHandshake(503, body="\udfff"), "body holds a lone surrogate"),
-        (Lose, "'lose' happens to an event of the server's"),
+        (Lose, "event of the server's: name it, such as 'lose at response.created'"),
         (lambda: Duplicate(at="session.update"), "an event of the server's"),
         (lambda: Delay(1, at="session.updated", after=1), "not after it"),
         (lambda: RefuseHandshake(101), "status is a number from 300 to 599"),

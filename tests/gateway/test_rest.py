@@ -165,6 +165,15 @@ async def test_a_model_is_found_by_its_name_with_its_slash(name: str) -> None:
     assert answer.json()["id"] == MODEL
 
 
+async def test_whoever_is_lost_is_told_every_path_there_is() -> None:
+    async with served() as (_, call):
+        told = (await call("GET", "/v1")).json()["error"]["message"]
+
+    paths = told.removeprefix("There is nothing here; there is ").removesuffix(".").split(", ")
+    named = [path.replace("openai/gpt-realtime", "{id}") for _, path in REST]
+    assert sorted(paths) == sorted(["/v1/realtime", *named])
+
+
 async def test_another_model_is_not_found() -> None:
     async with served() as (_, call):
         answer = await call("GET", "/v1/models/openai/gpt-9")
