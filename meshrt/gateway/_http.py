@@ -156,7 +156,7 @@ async def hang_up(stream: ByteStream) -> None:
     A connection that is closed with bytes unread is reset, and the answer may be lost with it
     (RFC 9112, 9.6). The stream stays the caller's to close.
     """
-    with anyio.move_on_after(_UNREAD_SECONDS), suppress(*_GONE):
+    with anyio.move_on_after(_UNREAD_SECONDS), suppress(*_GONE):  # noqa: ASYNC912  it receives
         with suppress(NotImplementedError):  # AnyIO's TLS ends both directions or none
             await stream.send_eof()
         dropped = 0
