@@ -15,6 +15,7 @@ import attrs
 
 from ..errors import ConfigurationError
 from ..gateway import EchoVoice, EspeakVoice, Gateway, Limits, ScriptModel, Voice, serve
+from ..transports import Endpoint
 from ._loop import backend_of, run
 from ._outcome import say
 
@@ -123,6 +124,7 @@ def _say_how(gateway: Gateway, options: ServeOptions) -> None:
         f'  MeshAPI(base_url="{gateway.url}"{argument})',
         f" {variable} meshrt demo --url {gateway.url}",
         *([f"  NODE_EXTRA_CA_CERTS={gateway.ca_file}"] if is_secure else []),
+        *([] if is_secure else _in_the_clear(options)),
         "Ctrl-C ends it.",
     )
 
@@ -133,6 +135,15 @@ def _others(gateway: Gateway, options: ServeOptions) -> list[str]:
         return []
     where = f"  and on every other address that {options.host} stands for: others reach it there,"
     return [f"{where} and by the names that --allow-host lists"]
+
+
+def _in_the_clear(options: ServeOptions) -> list[str]:
+    """Say what our own clients make of an address that others reach without TLS."""
+    try:
+        Endpoint(host=options.host, port=1, path="/", secure=False)
+    except ConfigurationError:
+        return ["  but from elsewhere meshrt sends no key and no voice in the clear: add --tls"]
+    return []
 
 
 def _espeak() -> Voice:

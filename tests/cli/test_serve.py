@@ -63,6 +63,24 @@ def test_it_says_where_else_it_listens(start: Start, host: str) -> None:
     assert "--allow-host" in told
 
 
+@pytest.mark.parametrize(
+    ("arguments", "is_told"),
+    [
+        (("--host", "0.0.0.0", "--key", "rsk_right"), True),  # noqa: S104  on purpose
+        (("--host", "0.0.0.0", "--key", "rsk_right", "--tls"), False),  # noqa: S104
+        (("--host", "127.0.0.2"), False),
+    ],
+)
+def test_it_says_that_others_need_tls(
+    start: Start, arguments: tuple[str, ...], is_told: bool
+) -> None:
+    process = start("serve", *arguments, "--port", "0")
+    assert process.stdout is not None
+    told = "".join(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
+
+    assert ("add --tls" in told) is is_told
+
+
 @pytest.mark.parametrize("host", ["LOCALHOST", "127.0.0.1"])
 def test_it_says_nothing_of_other_addresses_where_there_are_none(start: Start, host: str) -> None:
     process = start("serve", "--host", host, "--port", "0")
