@@ -1,5 +1,7 @@
 """How a request's connection ends: its client hears the answer, whatever it was still saying."""
 
+import socket
+import struct
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 import trio.testing
+from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
 from support._streams import Pieces
 
@@ -126,6 +129,31 @@ async def test_nobody_is_waited_for_longer_than_a_second_or_16_mib() -> None:
 
     await hang_up(Endless(b""))
     assert anyio.current_time() - began == pytest.approx(1)
+
+
+async def test_who_resets_the_connection_once_it_is_answered_is_no_bug() -> None:
+    async def hear_nothing(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await was_reset.wait()
+            await hang_up(stream)
+        was_hung_up.set()
+
+    was_reset, was_hung_up = anyio.Event(), anyio.Event()
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, hear_nothing)
+        client = socket.create_connection(listener.extra(SocketAttribute.local_address))
+        client.sendall(b"GET")
+        await anyio.wait_all_tasks_blocked()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        was_reset.set()
+        with anyio.fail_after(5):
+            await was_hung_up.wait()
+        tasks.cancel_scope.cancel()
 
 
 async def test_the_head_of_an_answer_is_all_that_head_is_told(ask: Ask) -> None:
