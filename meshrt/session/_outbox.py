@@ -15,7 +15,7 @@ from ..transports import Transport
 from ._ledger import Ledger, Receipt
 from ._size import wire_bytes
 
-_Entry: TypeAlias = tuple[str, int]  # a text and its length on the wire
+_Entry: TypeAlias = tuple[str, int, bool]  # a text, its length on the wire, and if it is audio
 
 MAX_QUEUED_EVENTS: Final = 64
 """Events that may wait before ``send`` does: more only adds delay to speech."""
@@ -53,7 +53,8 @@ class Outbox:
         self.sent_bytes = 0
         self.sent_at = anyio.current_time()
         self.audio_sent_at = -math.inf
-        self._audio_waits = self._writes_audio = False
+        self._waiting_audio = 0
+        self._writes_audio = False
         self._batch_bytes = 0
         self.unsent: list[str] = []
         self.closed = False
@@ -65,7 +66,7 @@ class Outbox:
 
     @property
     def holds_audio(self) -> bool:
-        return self._audio_waits or self._writes_audio
+        return self._writes_audio or self._waiting_audio > 0
 
     async def admit(self, size: int) -> None:
         """Wait until there is room; then put, without an await in between.
@@ -85,32 +86,33 @@ class Outbox:
 
     def put(self, text: str) -> None:
         """Queue a text of which nobody wants to know what becomes of it."""
-        self._queue(text)
+        self._queue(text, is_audio=False)
         self.ledger.queued += 1
 
     def put_event(self, prepared: Prepared) -> Receipt:
         """Queue an event, and return what will tell of it."""
-        self._audio_waits = self._audio_waits or bool(prepared.audio_bytes)
-        self._queue(prepared.text)
+        self._queue(prepared.text, is_audio=prepared.audio_bytes > 0)
         return self.ledger.queue(prepared)
 
     def put_audio(self, prepared: Prepared) -> None:
         """Queue an append: no time is looked at, and no receipt made, since there are many."""
-        self._audio_waits = True
-        self.put(prepared.text)
+        self._queue(prepared.text, is_audio=True)
+        self.ledger.queued += 1
 
     def take(self) -> list[str]:
         """Return what to write next, up to 64 KiB or one text; empty if there is nothing."""
         batch: list[str] = []
-        size = 0
+        size = audio = 0
         while self.count and size < _BATCH_BYTES:
-            text, text_bytes = self._take.receive_nowait()
+            text, text_bytes, is_audio = self._take.receive_nowait()
             batch.append(text)
             size += text_bytes
+            audio += is_audio
             self.count -= 1
         self.bytes -= size
         self._batch_bytes = size
-        self._audio_waits, self._writes_audio = False, self._audio_waits
+        self._waiting_audio -= audio
+        self._writes_audio = audio > 0
         self.ledger.taken += len(batch)
         if batch and self.has_room:
             self._room.set()
@@ -183,17 +185,18 @@ class Outbox:
         self.close(drain=False)
         self._take.close()
 
-    def _queue(self, text: str) -> None:
+    def _queue(self, text: str, *, is_audio: bool) -> None:
         size = wire_bytes(text)
-        self._put.send_nowait((text, size))
+        self._put.send_nowait((text, size, is_audio))
         self.count += 1
         self.bytes += size
+        self._waiting_audio += is_audio
         self._work.set()
 
     def _drop(self) -> int:
         dropped = self.count
         self.unsent += [self._take.receive_nowait()[0] for _ in range(dropped)]
-        self.count = self.bytes = 0
+        self.count = self.bytes = self._waiting_audio = 0
         self.ledger.is_dropped = True
         self._tell_written()
         return dropped

@@ -2,7 +2,7 @@
 """Any byte is life; silence is asked about and then believed; expiry is never a clean end."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
@@ -21,6 +21,7 @@ from support import (
 )
 
 from meshrt.errors import ConfigurationError
+from meshrt.events import InputAudioBufferAppend
 from meshrt.session import Connecting, Liveness, SessionOptions
 from meshrt.session._liveness import Watch
 from meshrt.transports import ConnectionLost, SessionExpired, Transport
@@ -95,6 +96,27 @@ async def test_a_dead_server_is_noticed_in_15_s_while_audio_is_sent() -> None:
             tasks.start_soon(talk)
             assert await until_lost(session) == pytest.approx(15)
             tasks.cancel_scope.cancel()
+
+
+class StuckOnAudio(Wrapped):
+    """Get everything out but audio."""
+
+    async def send(self, batch: Sequence[str | bytes]) -> None:
+        if any("append" in str(message) for message in batch):
+            await anyio.sleep_forever()
+        await super().send(batch)
+
+
+async def test_audio_that_is_stuck_behind_another_message_is_being_sent_too() -> None:
+    async def open_it(_tasks: object) -> Transport:
+        await anyio.lowlevel.checkpoint()
+        return StuckOnAudio(server.client)
+
+    async with ScriptedServer() as server:
+        async with Connecting(open_it, options=SessionOptions()) as session:
+            session.send_nowait({"type": "conversation.item.delete", "item_id": "x" * 2**16})
+            session.send_nowait(InputAudioBufferAppend(audio=PCM))
+            assert await until_lost(session) == pytest.approx(15)
 
 
 async def test_a_turn_that_begins_late_gives_the_server_its_time() -> None:
