@@ -467,6 +467,7 @@ def _split(
     if not isinstance(audio, memoryview) and len(audio) <= MAX_APPEND_BYTES:
         return [audio]
     view = memoryview(audio)
-    # What has gaps, such as one channel of interleaved samples, can't be cast.
-    view = (view if view.c_contiguous else memoryview(view.tobytes())).cast("B")
+    # What has gaps, such as one channel of interleaved samples, can't be cast, and no more can a
+    # table that is empty.
+    view = (view if view.c_contiguous and view.nbytes else memoryview(view.tobytes())).cast("B")
     return [view[at : at + MAX_APPEND_BYTES] for at in range(0, len(view) or 1, MAX_APPEND_BYTES)]

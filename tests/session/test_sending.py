@@ -1,6 +1,7 @@
 """Sending: what goes out, what is refused, and who waits for whom."""
 
 import array
+import ctypes
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -150,7 +151,9 @@ async def test_one_byte_samples_may_be_odd() -> None:
         assert await audio_at(server, 1) == [b"\0\1\2"]
 
 
-@pytest.mark.parametrize("nothing", [b"", bytearray(), memoryview(b"")])
+@pytest.mark.parametrize(
+    "nothing", [b"", bytearray(), memoryview(b""), memoryview((ctypes.c_int16 * 2 * 0)())]
+)
 async def test_nothing_is_sent_for_nothing(nothing: bytes | bytearray | memoryview) -> None:
     async with ScriptedServer() as server, server.connect() as session:
         await session.send_audio(nothing)
