@@ -14,7 +14,7 @@ PLAIN_TEXT: Final = 0x81  # FIN and the opcode of text (RFC 6455, 5.2), and no r
 LONG_SIZE: Final = 127  # the length is in 8 bytes; anything above is a masked frame
 _SHORT_SIZE: Final = 126  # from here on it is in 2 bytes
 _HEADER: Final = 2
-_FIN, _RESERVED, _OPCODE, _CONTROL = 0x80, 0x70, 0x0F, 0x8
+_OPCODE: Final = 0x0F
 _OPCODES: Final = frozenset(Opcode)
 
 
@@ -54,13 +54,9 @@ def size_of_frame(data: bytes, at: int) -> int | None:
     return start - at + size + (KEY_BYTES if data[at + 1] & MASKED else 0)
 
 
-def is_broken(first: int, second: int, *, masked: bool) -> bool:
-    """Tell whether the first two bytes of a frame break a rule (RFC 6455, 5.2 and 5.5)."""
-    opcode = first & _OPCODE
-    is_control = opcode >= _CONTROL
-    return (
-        bool(first & _RESERVED)
-        or opcode not in _OPCODES
-        or (is_control and (not first & _FIN or second & ~MASKED >= _SHORT_SIZE))
-        or bool(second & MASKED) is not masked
-    )
+def is_refused(first: int, second: int, *, masked: bool) -> bool:
+    """Tell whether the codec refuses a frame by its first two bytes (RFC 6455, 5.1 and 5.2).
+
+    Of what else is wrong with them it says nothing until it has the whole frame.
+    """
+    return first & _OPCODE not in _OPCODES or bool(second & MASKED) is not masked

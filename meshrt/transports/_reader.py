@@ -9,7 +9,7 @@ from typing import Final, final
 
 from ._assembly import Assembly
 from ._long import LongFrame, long_frame
-from ._plain import LONG_SIZE, PLAIN_TEXT, is_broken, read_texts, size_of_frame
+from ._plain import LONG_SIZE, PLAIN_TEXT, is_refused, read_texts, size_of_frame
 
 # At most so much goes to the codec at once, before the flood gate looks.
 SLICE_BYTES: Final = 16 * 1024
@@ -97,8 +97,8 @@ class FrameReader:
         return at + len(piece)
 
     def _read_header(self, data: bytes, at: int) -> int:
-        """Keep a header that is not whole; one that is wrong already is not waited for."""
-        if len(data) - at > 1 and is_broken(data[at], data[at + 1], masked=not self._is_client):
+        """Keep a header that is not whole; one that the codec refuses already is its own."""
+        if len(data) - at > 1 and is_refused(data[at], data[at + 1], masked=not self._is_client):
             self._owed = len(data) - at
             return at
         self._rest = data[at:]

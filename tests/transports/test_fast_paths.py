@@ -130,6 +130,19 @@ def test_two_bytes_that_break_a_rule_are_not_waited_for(is_client: bool) -> None
             assert by_ours([data[:1], data[1:]], is_client=is_client) == of_websockets, data
 
 
+@pytest.mark.parametrize("first", [0x91, 0xC2, 0x89, 0x8A, 0x88, 0x09], ids=hex)
+@pytest.mark.parametrize("is_client", [True, False])
+def test_no_message_is_read_out_of_a_frame_that_is_wrong(is_client: bool, first: int) -> None:
+    # Its length, and what follows, look like the beginning of a frame.
+    head = bytes((first, 126 if is_client else 254))
+    text = b"\x81\x02hi" if is_client else b"\x81\xff" + (2**16).to_bytes(8, "big")
+    rest = text + bytes(2**17)
+    for cut in (1, 2, 3, 4):
+        pieces = [(head + rest)[:cut], (head + rest)[cut:100], (head + rest)[100:]]
+        assert by_ours(pieces[:2], is_client=is_client) == ([], None, None)
+        assert by_ours(pieces, is_client=is_client) == ([], None, 1002)
+
+
 @pytest.mark.parametrize("is_client", [True, False])
 @pytest.mark.parametrize("size", [2**16, LIMIT])
 def test_a_long_frame_is_read_wherever_it_is_cut(is_client: bool, size: int) -> None:
