@@ -224,9 +224,10 @@ class FrameCodec:
 
 
 def _limit_of(protocol: ClientProtocol | ServerProtocol) -> int:
-    """Return the size of the largest message; websockets has renamed where it keeps it."""
-    limit = getattr(protocol, "max_message_size", None) or getattr(protocol, "max_size", None)
-    return limit or 2**63
+    """Return the size of the largest message in one frame; websockets has renamed where it is."""
+    names = ("max_message_size", "max_fragment_size", "max_size")
+    limits = (getattr(protocol, name, None) for name in names)
+    return min((limit for limit in limits if limit is not None), default=2**63)
 
 
 def utf8(text: str) -> bytes:

@@ -143,6 +143,20 @@ def test_no_message_is_read_out_of_a_frame_that_is_wrong(is_client: bool, first:
         assert by_ours(pieces, is_client=is_client) == ([], None, 1002)
 
 
+@pytest.mark.parametrize("limits", [(None, 9), (5, 9), (99, 9)])
+def test_the_smaller_of_two_limits_counts(limits: tuple[int | None, int]) -> None:
+    codec = websockets_codec(is_client=True)
+    if not hasattr(codec, "max_fragment_size"):
+        pytest.skip("this websockets has one limit only")
+    codec.max_message_size, codec.max_fragment_size = limits
+    ours = FrameCodec(codec)
+    ours.feed(b"\x81\x04four", 0.0)
+    ours.feed(b"\x81\x0aten-------", 0.0)
+    assert ours.take() == ["four"]
+    assert ours.fault is not None
+    assert ours.fault.close_code == 1009
+
+
 @pytest.mark.parametrize("is_client", [True, False])
 @pytest.mark.parametrize("size", [2**16, LIMIT])
 def test_a_long_frame_is_read_wherever_it_is_cut(is_client: bool, size: int) -> None:
