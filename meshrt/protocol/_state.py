@@ -8,7 +8,7 @@ not allowed.
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..events import BETA_NAMES
 
@@ -26,7 +26,8 @@ class State(enum.Enum):
     """The other side broke the rules of the wire."""
 
     # Enum hashes the name, in Python, and this table is asked twice per event.
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:  # which would take it for another kind of method
+        __hash__ = object.__hash__
 
 
 class Step(enum.Enum):
@@ -38,7 +39,8 @@ class Step(enum.Enum):
     VIOLATION = "a message that is not of this wire"
     END = "the end of the transport"
 
-    __hash__ = object.__hash__  # as above
+    if not TYPE_CHECKING:  # as above
+        __hash__ = object.__hash__
 
 
 TRANSITIONS: Final[Mapping[tuple[State, Step], State]] = MappingProxyType(
