@@ -314,9 +314,10 @@ class RealtimeProtocol:
 
     def _counted(self) -> Iterator[str]:
         """Count ids, and pass by one that somebody has chosen for a command of theirs."""
-        for event_id in map("event_{}".format, itertools.count(1)):
-            if event_id not in self._commands and event_id not in self._turns:
-                yield event_id
+        return filter(self._is_free, map("event_{}".format, itertools.count(1)))
+
+    def _is_free(self, event_id: str) -> bool:
+        return event_id not in self._commands and event_id not in self._turns
 
     def _step(self, step: Step) -> None:
         self._check_goes_on(step)

@@ -8,7 +8,7 @@ not allowed.
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ..events import BETA_NAMES
 
@@ -25,10 +25,6 @@ class State(enum.Enum):
     FAILED = "failed"
     """The other side broke the rules of the wire."""
 
-    # Enum hashes the name, in Python, and this table is asked twice per event.
-    if not TYPE_CHECKING:  # which would take it for another kind of method
-        __hash__ = object.__hash__
-
 
 class Step(enum.Enum):
     """What happens to a session."""
@@ -39,9 +35,10 @@ class Step(enum.Enum):
     VIOLATION = "a message that is not of this wire"
     END = "the end of the transport"
 
-    if not TYPE_CHECKING:  # as above
-        __hash__ = object.__hash__
 
+# Enum hashes the name, in Python, and this table is asked twice per event.
+State.__hash__ = object.__hash__  # type: ignore[method-assign]
+Step.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 TRANSITIONS: Final[Mapping[tuple[State, Step], State]] = MappingProxyType(
     {
