@@ -1,7 +1,8 @@
-"""A whole message in one frame so long that it should not be there twice.
+"""A whole message in one frame, so long that no more of it should be there than has to.
 
-The codec collects a frame before it hands it out, cuts it off what it collected, and unmasks that:
-three times 16 MiB for a message of 16 MiB. Piece by piece the message is there once.
+The codec collects a frame before it hands it out, cuts it off what it collected, and unmasks that;
+then the message is made of it. Taken piece by piece, it is there once, and twice only while the
+pieces become a message.
 """
 
 from typing import Final
@@ -9,11 +10,10 @@ from typing import Final
 import attrs
 from websockets.frames import Opcode
 
-from ._masking import KEY_BYTES, MASKED, apply_mask
+from ._layout import BINARY, IN_8_BYTES, KEY_BYTES, MASKED, SHORT_HEADER, TEXT, apply_mask
 
-_FIRST: Final = {0x81: Opcode.TEXT, 0x82: Opcode.BINARY}  # with FIN, and no reserved bit
-_LONG_SIZE: Final = 127  # the length is in 8 bytes (RFC 6455, 5.2)
-_HEADER: Final = 10
+_OPCODE_OF: Final = {TEXT: Opcode.TEXT, BINARY: Opcode.BINARY}
+_HEADER: Final = SHORT_HEADER + 8
 _LONG: Final = 2**16  # a shorter one that gives its length in 8 bytes breaks a rule
 
 
@@ -49,9 +49,11 @@ def long_frame(data: bytes, at: int, limit: int, *, masked: bool) -> tuple[LongF
     header is not whole.
     """
     start = at + _HEADER + KEY_BYTES * masked
-    if len(data) < start or data[at] not in _FIRST or data[at + 1] != _LONG_SIZE | MASKED * masked:
+    if len(data) < start or data[at] not in _OPCODE_OF:
         return None
-    size = int.from_bytes(data[at + 2 : at + _HEADER], "big")
+    if data[at + 1] != IN_8_BYTES | MASKED * masked:
+        return None
+    size = int.from_bytes(data[at + SHORT_HEADER : at + _HEADER], "big")
     if not _LONG <= size <= limit:
         return None
-    return LongFrame(_FIRST[data[at]], size, data[at + _HEADER : start]), start
+    return LongFrame(_OPCODE_OF[data[at]], size, data[at + _HEADER : start]), start

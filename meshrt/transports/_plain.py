@@ -8,12 +8,8 @@ from typing import Final
 
 from websockets.frames import Opcode
 
-from ._masking import KEY_BYTES, MASKED
+from ._layout import IN_2_BYTES, IN_8_BYTES, KEY_BYTES, MASKED, SHORT_HEADER, TEXT
 
-PLAIN_TEXT: Final = 0x81  # FIN and the opcode of text (RFC 6455, 5.2), and no reserved bit
-LONG_SIZE: Final = 127  # the length is in 8 bytes; anything above is a masked frame
-_SHORT_SIZE: Final = 126  # from here on it is in 2 bytes
-_HEADER: Final = 2
 _OPCODE: Final = 0x0F
 _OPCODES: Final = frozenset(Opcode)
 
@@ -25,12 +21,12 @@ def read_texts(data: bytes, at: int, limit: int, messages: list[str | bytes]) ->
         UnicodeDecodeError: A text is not UTF-8.
     """
     end = len(data)
-    while end - at >= _HEADER and data[at] == PLAIN_TEXT:
-        size, start = data[at + 1], at + _HEADER
-        if size == _SHORT_SIZE and end - start >= 2:  # noqa: PLR2004
+    while end - at >= SHORT_HEADER and data[at] == TEXT:
+        size, start = data[at + 1], at + SHORT_HEADER
+        if size == IN_2_BYTES and end - start >= 2:  # noqa: PLR2004
             size = data[start] << 8 | data[start + 1]
             start += 2
-        elif size >= _SHORT_SIZE:
+        elif size >= IN_2_BYTES:
             break
         stop = start + size
         if stop > end or size > limit:
@@ -42,11 +38,11 @@ def read_texts(data: bytes, at: int, limit: int, messages: list[str | bytes]) ->
 
 def size_of_frame(data: bytes, at: int) -> int | None:
     """Return how long a frame is with its header; ``None`` if its header is not whole."""
-    if len(data) - at < _HEADER:
+    if len(data) - at < SHORT_HEADER:
         return None
     size = data[at + 1] & ~MASKED
-    width = {_SHORT_SIZE: 2, LONG_SIZE: 8}.get(size, 0)
-    start = at + _HEADER + width
+    width = {IN_2_BYTES: 2, IN_8_BYTES: 8}.get(size, 0)
+    start = at + SHORT_HEADER + width
     if len(data) < start:
         return None
     if width:

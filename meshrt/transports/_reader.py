@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Final, final
 
 from ._assembly import Assembly
+from ._layout import IN_8_BYTES, TEXT
 from ._long import LongFrame, long_frame
-from ._plain import LONG_SIZE, PLAIN_TEXT, is_refused, read_texts, size_of_frame
+from ._plain import is_refused, read_texts, size_of_frame
 
 # At most so much goes to the codec at once, before the flood gate looks.
 SLICE_BYTES: Final = 16 * 1024
@@ -109,7 +110,7 @@ class FrameReader:
         return (
             self._is_client
             and not self._assembly.is_partial
-            and data[at] == PLAIN_TEXT
-            and data[at + 1] < LONG_SIZE
+            and data[at] == TEXT
+            and data[at + 1] < IN_8_BYTES
             and size <= self._limit
         )

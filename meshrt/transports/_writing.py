@@ -4,14 +4,11 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from ._masking import KEY_BYTES, MASKED, apply_mask
+from ._layout import BINARY, IN_2_BYTES, IN_8_BYTES, KEY_BYTES, MASKED, TEXT, apply_mask
 
 # A long message goes out in pieces: so it is known whether it gets on, and there is no second
 # one of it with its mask. A multiple of the key's length.
 WRITE_BYTES: Final = 128 * 1024
-
-_TEXT, _BINARY = 0x81, 0x82  # with FIN (RFC 6455, 5.2)
-_IN_2_BYTES, _IN_8_BYTES = 126, 127
 
 
 def frames(payloads: Sequence[tuple[bytes, bool]], *, masked: bool) -> Iterator[bytes]:
@@ -24,7 +21,7 @@ def frames(payloads: Sequence[tuple[bytes, bool]], *, masked: bool) -> Iterator[
     keys = os.urandom(KEY_BYTES * len(payloads)) if masked else b""
     for number, (payload, is_text) in enumerate(payloads):
         key = keys[KEY_BYTES * number : KEY_BYTES * (number + 1)]
-        yield _header(len(payload), _TEXT if is_text else _BINARY, MASKED if key else 0) + key
+        yield _header(len(payload), TEXT if is_text else BINARY, MASKED if key else 0) + key
         if len(payload) <= WRITE_BYTES:
             yield apply_mask(payload, key) if key else payload
         else:
@@ -47,11 +44,11 @@ def pieces_for_writing(parts: Iterable[bytes], size: int) -> Iterator[bytes]:
 
 
 def _header(size: int, first: int, bit: int) -> bytes:
-    if size < _IN_2_BYTES:
+    if size < IN_2_BYTES:
         return bytes((first, bit | size))
     if size < 2**16:
-        return bytes((first, bit | _IN_2_BYTES, size >> 8, size & 255))
-    return bytes((first, bit | _IN_8_BYTES)) + size.to_bytes(8, "big")
+        return bytes((first, bit | IN_2_BYTES, size >> 8, size & 255))
+    return bytes((first, bit | IN_8_BYTES)) + size.to_bytes(8, "big")
 
 
 def _pieces(payload: bytes, key: bytes) -> Iterator[bytes]:
