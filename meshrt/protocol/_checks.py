@@ -97,11 +97,14 @@ def unknown_fields(given: object, known: object, path: str = "$") -> Iterator[st
 
 
 def check_audio(audio: object, *, whole_samples: bool) -> int:
-    """Refuse an append that is too long, or that would tear a sample apart; return its bytes.
+    """Refuse an append that is too long, or that would tear a sample apart.
 
     Args:
         audio: The bytes.
         whole_samples: Whether the format has two bytes per sample.
+
+    Returns:
+        How long it is, in bytes.
 
     Raises:
         LocalProtocolError: It is too long, or odd where it must not be, or is not bytes.

@@ -221,8 +221,8 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
             anyio.BusyResourceError: Another task is receiving.
         """
         message = await self._dispatch.inbox.receive()
-        if isinstance(message.event, Error):
-            self._raise_if_asked(message.event)
+        if isinstance(message.event, Error) and self._options.errors == "raise":
+            raise realtime_error(message.event)
         return message
 
     def __aiter__(self) -> Self:
@@ -232,14 +232,11 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
     async def __anext__(self) -> RealtimeMessage:
         """Return the next message, as :meth:`receive` does; stop at a clean end or our close."""
         try:
-            message = await self._dispatch.inbox.receive()
+            return await self.receive()
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
         except anyio.ClosedResourceError:
             raise StopAsyncIteration from None
-        if isinstance(message.event, Error):
-            self._raise_if_asked(message.event)
-        return message
 
     def listen(
         self,
@@ -383,10 +380,6 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         silent_for = anyio.current_time() - self._outbox.audio_sent_at
         talks = self._outbox.holds_audio or silent_for <= _AUDIO_S
         return talks or self._protocol.turn_in_flight
-
-    def _raise_if_asked(self, error: Error) -> None:
-        if self._options.errors == "raise":
-            raise realtime_error(error)
 
     def _take(self, message: str | bytes) -> None:
         """Advance the state by a message, and let all hear of it."""

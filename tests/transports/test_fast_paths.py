@@ -121,7 +121,7 @@ def test_a_server_reads_what_websockets_reads(stream: tuple[bytes, list[bytes]])
 
 
 @pytest.mark.parametrize("is_client", [True, False])
-def test_two_bytes_that_break_a_rule_are_not_waited_for(is_client: bool) -> None:
+def test_two_bytes_are_judged_when_websockets_judges_them(is_client: bool) -> None:
     for first in range(256):
         for second in (0, 125, 126, 127, 128, 253, 254, 255):
             data = bytes((first, second))
