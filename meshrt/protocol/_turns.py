@@ -1,6 +1,5 @@
 """Whose turn it is: which responses run, wait or were asked for, and what follows from it."""
 
-from collections import deque
 from collections.abc import Sequence
 from typing import final
 
@@ -45,8 +44,9 @@ class Turns:
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
-        self._asked: deque[_Asked] = deque()
-        self._waiting: deque[ResponseCreate] = deque()
+        # Each holds one or two, and a deque is 760 bytes that every session would have twice.
+        self._asked: list[_Asked] = []
+        self._waiting: list[ResponseCreate] = []
         self._due: list[ResponseCreate | ResponseCancel] = []
 
     @property
@@ -93,11 +93,11 @@ class Turns:
 
     def withdraw(self, event_id: str) -> None:
         """Forget a response that waits for its turn."""
-        self._waiting = deque(e for e in self._waiting if e.event_id != event_id)
+        self._waiting = [e for e in self._waiting if e.event_id != event_id]
 
     def fail_all(self, reason: str) -> Sequence[Failed]:
         """Forget the responses that wait for their turn, for it never comes; return them."""
-        waiting, self._waiting = self._waiting, deque()
+        waiting, self._waiting = self._waiting, []
         return [
             Failed(type=event.type, event_id=str(event.event_id), reason=reason, abandoned=False)
             for event in waiting
@@ -130,7 +130,7 @@ class Turns:
         elif self._asked and refused is not UNSET:
             self._refuse(event, refused)
         if self._waiting and not self._is_taken():
-            self._due.append(self._waiting.popleft())
+            self._due.append(self._waiting.pop(0))
 
     def due(self) -> Sequence[ResponseCreate | ResponseCancel]:
         """Return what is to be sent now, because of what was seen."""
@@ -145,7 +145,7 @@ class Turns:
 
     def _refuse(self, event: AnyEvent, refused: object) -> None:
         """Forget what was refused; of an error that quotes nothing, its code may say so much."""
-        left = deque(a for a in self._asked if a.event_id != refused)
+        left = [a for a in self._asked if a.event_id != refused]
         inside = [a for a in self._asked if a.in_conversation]
         is_other = len(left) < len(self._asked) or refused is not None
         if not is_other and inside and refused_kind(event) == ResponseCreate.type:

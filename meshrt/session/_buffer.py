@@ -4,10 +4,9 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from time import monotonic
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 import anyio
-import attrs
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from ._end import End
@@ -20,15 +19,8 @@ DEFAULT_BUDGET_BYTES: Final = 16 * 2**20
 """About 260 s of speech as it comes over the wire."""
 _SCHEDULE_BYTES: Final = 16 * 1024  # how much is taken before others may want to run
 _SCHEDULE_S: Final = 0.005  # and how long they are made to wait, if they took no longer
-_MAX_GAPS: Final = 1024
 
-
-@attrs.define(eq=False)
-class _Entry:
-    """A message and what it costs; ``None`` in place of one that was taken or dropped."""
-
-    message: RealtimeMessage | None
-    cost: int
+_Entry: TypeAlias = Any  # a message and what it costs; how, is the business of each class
 
 
 @final
@@ -51,14 +43,18 @@ class _Guard:
 
     is_held = False
 
+    def check(self) -> None:
+        if self.is_held:
+            raise anyio.BusyResourceError("receiving from")
+
     def __enter__(self) -> None:
+        self.check()
         self.is_held = True
 
     def __exit__(self, *_: object) -> None:
         self.is_held = False
 
 
-@final
 class Buffer:
     """Messages that wait for one reader.
 
@@ -70,20 +66,19 @@ class Buffer:
         cost: What they cost together, in bytes of the budget.
     """
 
+    _gaps = 0  # entries whose message was dropped; only a subclass has any
+
     def __init__(self, budget_bytes: int) -> None:
         self._budget = budget_bytes
         self._put, take = anyio.create_memory_object_stream[_Entry](math.inf)
         self._take: MemoryObjectReceiveStream[_Entry] | _Rest = take
-        self._ready = anyio.Event()
+        self._ready: anyio.Event | None = None  # only while somebody waits for it
         self._since_schedule = 0
         self._quota = 0
         self._scheduled_at = monotonic()
         self._slice_s = _SCHEDULE_S
         self._end: End | None = None
         self._guard = _Guard()
-        self._audio: deque[_Entry] = deque()
-        self._audio_cost = 0
-        self._gaps = 0
         self.count = 0
         self.cost = 0
 
@@ -96,15 +91,11 @@ class Buffer:
         """Add a message unless the budget is spent or it is over; one is always admitted."""
         if self.cost >= self._budget or self._end is not None:
             return False
-        entry = _Entry(message, cost)
-        self._put.send_nowait(entry)
-        if message.audio is not None:
-            self._audio.append(entry)
-            self._audio_cost += cost
+        self._add(message, cost)
         self.count += 1
         self.cost += cost
-        if self._guard.is_held:
-            self._ready.set()
+        if self._ready is not None:
+            self._tell_ready()
         return True
 
     def end(self, end: End, *, discard: bool) -> None:
@@ -114,7 +105,7 @@ class Buffer:
         if discard:
             self.drop()
         self._put.close()
-        self._ready.set()
+        self._tell_ready()
 
     def drop(self) -> tuple[int, int]:
         """Forget what is buffered; return how many messages that was and what they cost."""
@@ -122,26 +113,6 @@ class Buffer:
         while self.count:
             self.pop()
         return dropped
-
-    def drop_oldest_audio(self) -> tuple[int, int]:
-        """Forget audio, the oldest first, until one more message is admitted.
-
-        Where all of it is not enough, none is forgotten.
-
-        Returns:
-            How many messages that was and what they cost.
-        """
-        before = (self.count, self.cost)
-        helps = self.cost - self._audio_cost < self._budget
-        while helps and self.cost >= self._budget:
-            entry = self._audio.popleft()
-            self._audio_cost -= entry.cost
-            entry.message = None
-            self.count -= 1
-            self.cost -= entry.cost
-            self._gaps += 1
-        self._close_gaps()
-        return before[0] - self.count, before[1] - self.cost
 
     def keep(self) -> None:
         """Keep what waits for as long as somebody holds this, when nothing more will come."""
@@ -154,8 +125,7 @@ class Buffer:
         """Give up the memory."""
         self._put.close()
         self._take.close()
-        self._audio.clear()
-        self.count = self.cost = self._audio_cost = self._gaps = 0
+        self.count = self.cost = 0
 
     async def receive(self) -> RealtimeMessage | End:
         """Return the next message, or the end once there is none.
@@ -165,8 +135,9 @@ class Buffer:
         Raises:
             anyio.BusyResourceError: Another task is receiving.
         """
-        await self.pause()
-        return await self.wait() if not self.count else self.pop()
+        if self.count:
+            await self.pause()
+        return self.pop() if self.count else await self.wait()
 
     async def pause(self) -> None:
         """Let a cancellation through, and others run: after what was there when they last did.
@@ -177,9 +148,8 @@ class Buffer:
         Raises:
             anyio.BusyResourceError: Another task is receiving.
         """
-        if self._guard.is_held:
-            raise anyio.BusyResourceError("receiving from")
         if self._since_schedule < _SCHEDULE_BYTES or not self._is_time():
+            self._guard.check()
             await checkpoint_if_cancelled()  # which waits for nothing, and so needs no guard
             return
         left_at = monotonic()
@@ -191,11 +161,15 @@ class Buffer:
         self._quota = self.cost
 
     async def wait(self) -> RealtimeMessage | End:
-        """Wait for a message, or for the end, and return it; cancelling is safe."""
+        """Wait for a message, or for the end, and return it; cancelling is safe.
+
+        Raises:
+            anyio.BusyResourceError: Another task is receiving.
+        """
         with self._guard:
             while not self.count:
                 if self._end is not None:
-                    await checkpoint_if_cancelled()  # it may be why there is an end
+                    await checkpoint()  # a cancellation may be why there is an end
                     return self._end
                 self._ready = anyio.Event()
                 await self._ready.wait()
@@ -203,27 +177,23 @@ class Buffer:
 
     def pop(self) -> RealtimeMessage:
         """Return the next message, which has to be there."""
-        entry = self._take.receive_nowait()
-        while (message := entry.message) is None:
-            self._gaps -= 1
-            entry = self._take.receive_nowait()
-        if self._audio and self._audio[0] is entry:
-            self._audio.popleft()
-            self._audio_cost -= entry.cost
-        self.count -= 1
-        self.cost -= entry.cost
-        self._since_schedule += entry.cost
+        message: RealtimeMessage
+        message, cost = self._take.receive_nowait()
+        self._took(cost)
         return message
 
-    def _close_gaps(self) -> None:
-        """Let what was dropped cost no memory; now and then, since it takes time."""
-        if self._gaps <= self.count + _MAX_GAPS:
-            return
-        entries = [self._take.receive_nowait() for _ in range(self.count + self._gaps)]
-        self._gaps = 0
-        for entry in entries:
-            if entry.message is not None:
-                self._put.send_nowait(entry)
+    def _add(self, message: RealtimeMessage, cost: int) -> None:
+        self._put.send_nowait((message, cost))
+
+    def _tell_ready(self) -> None:
+        if self._ready is not None:
+            self._ready.set()
+            self._ready = None
+
+    def _took(self, cost: int) -> None:
+        self.count -= 1
+        self.cost -= cost
+        self._since_schedule += cost
 
     def _is_time(self) -> bool:
         over = self._since_schedule >= self._quota

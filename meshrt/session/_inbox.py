@@ -69,13 +69,12 @@ class Inbox:
             Exception: The end's own, once the buffered messages are taken.
         """
         buffer = self._buffer
-        await buffer.pause()
+        if buffer.count or self._dropped:
+            await buffer.pause()
         self.was_read = True
         if self._dropped:
             raise self._take_loss()
-        if buffer.count:
-            return buffer.pop()
-        message = await buffer.wait()
+        message = buffer.pop() if buffer.count else await buffer.wait()
         if isinstance(message, End):
             raise message.to_reader()
         return message

@@ -7,6 +7,7 @@ import anyio
 from .._public import NoPublicConstructor
 from ..protocol import AnyEvent
 from ._buffer import Buffer
+from ._dropping import DroppingBuffer
 from ._end import Closed, End, EndKind
 from ._message import RealtimeMessage
 from ._selection import Selection
@@ -47,8 +48,8 @@ class Listener(metaclass=NoPublicConstructor):
     ) -> None:
         self._selection = selection
         self._budget = budget_bytes
-        self._buffer = Buffer(budget_bytes)
-        self._drops = on_overflow == "drop_oldest_audio"
+        drops = on_overflow == "drop_oldest_audio"
+        self._buffer = DroppingBuffer(budget_bytes) if drops else Buffer(budget_bytes)
         self._forget = forget
         self._closed = False
         self.dropped: int = 0
@@ -117,7 +118,7 @@ class Listener(metaclass=NoPublicConstructor):
         """Add a message if it was asked for; ``False`` if the budget is spent."""
         if not self._wants(message.event) or self._buffer.offer(message, cost):
             return True
-        if not self._drops:
+        if not isinstance(self._buffer, DroppingBuffer):
             return False
         self._count_dropped(*self._buffer.drop_oldest_audio())
         return self._buffer.offer(message, cost)

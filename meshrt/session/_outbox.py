@@ -44,7 +44,7 @@ class Outbox:
     def __init__(self, ledger: Ledger | None = None) -> None:
         self._put, self._take = anyio.create_memory_object_stream[_Entry](math.inf)
         self._since_schedule = 0
-        self._room = anyio.Event()
+        self._room: anyio.Event | None = None  # only while somebody waits for it
         self._work = anyio.Event()
         self._written: anyio.Event | None = None  # only while somebody waits for it
         self.ledger = ledger or Ledger()
@@ -80,6 +80,7 @@ class Outbox:
             self._since_schedule = 0
             await checkpoint()
         while not (self.has_room or self.closed):
+            self._room = self._room or anyio.Event()
             await self._room.wait()
         if self.closed:
             await checkpoint_if_cancelled()  # it may be why the writer closed it
@@ -115,8 +116,7 @@ class Outbox:
         self._writes_audio = audio > 0
         self.ledger.taken += len(batch)
         if batch and self.has_room:
-            self._room.set()
-            self._room = anyio.Event()
+            self._tell_room()
         return batch
 
     def wake(self) -> None:
@@ -169,7 +169,7 @@ class Outbox:
         self.closed = True
         dropped = 0 if drain else self._drop()
         self._put.close()
-        self._room.set()
+        self._tell_room()
         self._work.set()
         return dropped
 
@@ -209,6 +209,11 @@ class Outbox:
             self.audio_sent_at = self.sent_at
             self._writes_audio = False
         self._tell_written()
+
+    def _tell_room(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     def _tell_written(self) -> None:
         if self._written is not None:

@@ -37,6 +37,8 @@ from ._statistics import Statistics
 from ._tasks import Tasks
 from ._verdict import Verdict
 
+# What says how the session is, and when it expires.
+_DESCRIPTIONS: Final = (SessionCreated, SessionUpdated)
 # Audio that was sent this long ago makes a session active yet.
 _AUDIO_S: Final = 5.0
 
@@ -68,6 +70,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         self._verdict = Verdict(transport, protocol, self._expiry, options.redact, self._journal)
         self._dispatch = Dispatch(options, self._verdict, self._journal)
         self._answers = self._dispatch.answers
+        self._inbox = self._dispatch.inbox
         self._connection = Connection(
             transport,
             options,
@@ -220,7 +223,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
             SlowConsumerError: Too much was waiting to be read.
             anyio.BusyResourceError: Another task is receiving.
         """
-        message = await self._dispatch.inbox.receive()
+        message = await self._inbox.receive()
         if isinstance(message.event, Error) and self._options.errors == "raise":
             raise realtime_error(message.event)
         return message
@@ -394,7 +397,7 @@ class RealtimeSession(Commands, Handlers, metaclass=NoPublicConstructor):
         for each in settled:
             self._outbox.ledger.acknowledge(each.event_id)
         for came in self._protocol.events():
-            if isinstance(came, SessionCreated | SessionUpdated):
+            if isinstance(came, _DESCRIPTIONS):
                 self._expiry.note(self.conversation.expires_at)
             event, text = came, str(message)
             if isinstance(came, Error):

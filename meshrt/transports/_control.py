@@ -1,6 +1,5 @@
 """The control frames that wait for the writer: a few pongs, one ping, one CLOSE."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
@@ -22,7 +21,7 @@ class ControlFrames:
     """
 
     def __init__(self) -> None:
-        self._pongs: deque[bytes] = deque(maxlen=MAX_PONGS)
+        self._pongs: list[bytes] = []  # no deque: an empty one is 760 bytes
         self._others: dict[int, bytes] = {}
 
     @property
@@ -36,6 +35,7 @@ class ControlFrames:
             opcode = frame[0] & _OPCODE_BITS
             if opcode == Opcode.PONG:
                 self._pongs.append(frame)
+                del self._pongs[:-MAX_PONGS]
             else:
                 self._others[opcode] = frame
 
@@ -50,6 +50,9 @@ class ControlFrames:
         # A CLOSE is the last word: what overtakes it is still heard, what follows it is not.
         latest = (self._others.get(opcode, b"") for opcode in (Opcode.PING, Opcode.CLOSE))
         return chain(self._pongs, latest)
+
+    def __bool__(self) -> bool:
+        return bool(self._pongs or self._others)  # asked after each read
 
     def __len__(self) -> int:
         return sum(map(len, self._in_order()))

@@ -68,7 +68,7 @@ class FrameReader:
         """Read the messages that come whole, and decide who reads what comes after them."""
         if not self._assembly.is_partial:
             at = self._read_whole(data, at)
-            if self._long is not None:
+            if self._long is not None or at == len(data):
                 return at
         size = size_of_frame(data, at)
         if size is None:
@@ -83,6 +83,8 @@ class FrameReader:
         """Read the short texts of a server, and the beginning of a long message."""
         if self._is_client:
             at = read_texts(data, at, self._limit, self.messages)
+            if at == len(data):
+                return at
         if begun := long_frame(data, at, self._limit, masked=not self._is_client):
             self._long, at = begun
             self._assembly.begin(self._long.opcode)

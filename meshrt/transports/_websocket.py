@@ -209,7 +209,7 @@ class WebSocketTransport:
         self._call_writer()
 
     def _call_writer(self) -> None:
-        if self.outgoing():
+        if self._codec.control:
             self.wake()
 
     def _check_alive(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 from meshrt.events import ResponseOutputAudioDelta, UnknownEvent
 from meshrt.session import Closed, RealtimeMessage
 from meshrt.session._buffer import Buffer
+from meshrt.session._dropping import DroppingBuffer
 from meshrt.session._end import End, EndKind
 
 pytestmark = pytest.mark.anyio
@@ -69,7 +70,7 @@ async def test_the_budget_is_a_mark_and_one_message_is_always_admitted() -> None
 
 
 async def test_what_is_kept_is_all_that_waits_and_nothing_that_was_dropped() -> None:
-    buffer = Buffer(100)
+    buffer = DroppingBuffer(100)
     audio = RealtimeMessage(ResponseOutputAudioDelta(delta=b"\0\0", **AT))
     for message in (audio, audio, MESSAGE, MESSAGE):
         assert buffer.offer(message, 25)
