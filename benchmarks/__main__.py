@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from .axes import AXES
@@ -10,7 +11,7 @@ from .markdown import NONE_YET, has_place, put_between_markers
 from .plot import plot
 from .record import as_json, from_json
 from .report import report
-from .results import Run, about
+from .results import Run, about, joined
 from .runner import measure
 from .scaling import scaling
 
@@ -35,7 +36,13 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--rounds", type=int, help="how often, in place of what an axis asks for")
     made.add_argument(
-        "--from", type=Path, metavar="FILE", dest="source", help="measure nothing: read a --json"
+        "--from",
+        type=Path,
+        metavar="FILE",
+        dest="sources",
+        action="append",
+        default=[],
+        help="measure nothing: read a --json; several are put together",
     )
     made.add_argument("--json", type=Path, metavar="FILE", help="write every value to a file")
     made.add_argument(
@@ -53,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Measure, print and write; return the exit code."""
     options = parser().parse_args()
-    run = _measured(options) if options.source is None else _read(options.source)
+    run = _read(options.sources) if options.sources else _measured(options)
     texts = [make(run) for make in PARTS.values()]
     print("\n\n".join([text for text in texts if text != NONE_YET] or [NONE_YET]))
     if options.json is not None:
@@ -74,8 +81,12 @@ def _measured(options: argparse.Namespace) -> Run:
     return run
 
 
-def _read(source: Path) -> Run:
-    return from_json(json.loads(source.read_text(encoding="utf-8")))
+def _read(sources: Sequence[Path]) -> Run:
+    runs = [from_json(json.loads(each.read_text(encoding="utf-8"))) for each in sources]
+    try:
+        return joined(runs)
+    except ValueError as error:
+        sys.exit(str(error))
 
 
 def _write(page: Path, run: Run) -> None:

@@ -6,6 +6,7 @@ from .kinds import (
     FRAME_CODECS,
     GATEWAYS,
     MESHAPI_EVENTS,
+    MESHRT,
     OPENAI_EVENTS,
     WEBSOCKETS_FRAMES,
     WSPROTO_FRAMES,
@@ -38,6 +39,20 @@ PART_AXES = (
         quick={"count": 1_000},
         kinds=FRAME_CODECS,
         peers=(WEBSOCKETS_FRAMES, WSPROTO_FRAMES),
+    ),
+    Axis(
+        "stages",
+        program="stages",
+        metrics=(
+            Metric("bytes", "CPU per 20 ms delta, its bytes read and not looked at", "µs", 1),
+            Metric("messages", "CPU per 20 ms delta, as a message of a transport", "µs", 1),
+            Metric("session", "CPU per 20 ms delta, as an event of a session", "µs", 1),
+        ),
+        full={"sessions": 150, "count": 150},
+        quick={"sessions": 20, "count": 50},
+        rounds=3,
+        kinds=MESHRT,
+        peers=(),
     ),
     Axis(
         "gateway",

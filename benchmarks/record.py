@@ -17,7 +17,7 @@ def as_json(run: Run) -> dict[str, Any]:
 
 def _axis_as_json(some: list[Measured]) -> dict[str, Any]:
     found: dict[str, Any] = {
-        each.kind.name: {"errors": each.errors, "figures": {}} for each in some
+        each.kind.name: {"errors": each.errors, "runs": each.runs, "figures": {}} for each in some
     }
     for metric in some[0].axis.metrics:
         for row in rows_of(some, metric):
@@ -31,7 +31,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "values": row.values,
         "median": row.median,
         "ratios": {peer.name: ratio for peer, ratio in row.ratios.items()},
-        "bars": [{"bar": v.sentence, "passed": v.passed} for v in row.verdicts],
+        "bars": [{"bar": v.sentence, "passed": v.passed, "runs": v.in_runs} for v in row.verdicts],
     }
 
 
@@ -54,4 +54,4 @@ def _measured(axis: Axis, kind: Kind, found: Mapping[str, Any]) -> Measured:
     rounds: list[Mapping[str, float]] = [
         dict(zip(keys, values, strict=True)) for values in zip(*columns, strict=True)
     ]
-    return Measured(axis, kind, rounds, found["errors"])
+    return Measured(axis, kind, rounds, found["errors"], found.get("runs", []))

@@ -1,8 +1,9 @@
 """What a run has found."""
 
+import itertools
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
@@ -19,12 +20,29 @@ _PACKAGES = (
 
 @dataclass
 class Measured:
-    """What the rounds of one axis gave for one client."""
+    """What the rounds of one axis gave for one client.
+
+    Attributes:
+        axis: The axis.
+        kind: The client.
+        rounds: The figures of each round.
+        errors: What went wrong.
+        runs: How many of the rounds each run had, where several runs were put together.
+    """
 
     axis: Axis
     kind: Kind
     rounds: list[Mapping[str, float]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    runs: list[int] = field(default_factory=list)
+
+    @property
+    def of_each_run(self) -> "list[Measured]":
+        """What each run gave by itself."""
+        sizes = self.runs or [len(self.rounds)]
+        ends = list(itertools.accumulate(sizes))
+        parts = [self.rounds[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+        return [Measured(self.axis, self.kind, part, self.errors) for part in parts]
 
     def values(self, metric: Metric) -> list[float]:
         """Return one figure of all rounds."""
@@ -47,6 +65,11 @@ class Run:
         """Whether any measurement has."""
         return any(each.errors for measured in self.axes for each in measured)
 
+    @property
+    def measured(self) -> list[tuple[str, Kind]]:
+        """What was measured, and of whom, in order."""
+        return [(each.axis.name, each.kind) for some in self.axes for each in some]
+
     def of_group(self, name: str) -> list[list[Measured]]:
         """Return the axes that are chosen by a name."""
         return [some for some in self.axes if some[0].axis.chosen_by == name]
@@ -58,6 +81,33 @@ class Run:
                 found = next(some for some in each.axis.metrics if some.key == metric)
                 return each.median(found)
         return None
+
+
+def joined(runs: Sequence[Run]) -> Run:
+    """Put the rounds of several runs together.
+
+    Raises:
+        ValueError: They were not made alike.
+    """
+    if any(run.about != runs[0].about for run in runs):
+        raise ValueError("these runs were not made with the same software on the same machine")
+    if any(run.measured != runs[0].measured for run in runs):
+        raise ValueError("these runs did not measure the same things in the same order")
+    axes = [
+        [_joined(each) for each in zip(*measured, strict=True)]
+        for measured in zip(*(run.axes for run in runs), strict=True)
+    ]
+    return Run(runs[0].about, axes)
+
+
+def _joined(parts: Sequence[Measured]) -> Measured:
+    return Measured(
+        parts[0].axis,
+        parts[0].kind,
+        [figures for part in parts for figures in part.rounds],
+        [error for part in parts for error in part.errors],
+        [size for part in parts for size in part.runs or [len(part.rounds)]],
+    )
 
 
 def about(*, quick: bool) -> dict[str, Any]:

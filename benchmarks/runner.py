@@ -58,6 +58,8 @@ def _figures(server: Server, axis: Axis, kind: Kind, sizes: Sizes) -> dict[str, 
     match axis.program:
         case "worker":
             return figures_of([program, kind.name, url, axis.job, amount], server.environment)
+        case "stages":
+            return figures_of([program, kind.name, url, amount], server.environment)
         case "startup":
             return figures_of([program, kind.name, url, *kind.imports], server.environment)
         case "gateway":

@@ -128,6 +128,7 @@ def test_a_run_measures_each_in_a_process_of_its_own(tmp_path: Path) -> None:
         "startup": NEEDS.keys() - {"meshrt-trio-websocket"},
         "frames": {kind for kind, (program, _) in CODECS.items() if program == "frames"},
         "gateway": GATEWAYS.keys(),
+        "stages": {"meshrt-trio", "meshrt-asyncio", "meshrt-uvloop"},
     }
     only = [word for name in kinds for word in ("--only", name)]
     done = run("benchmarks", "--quick", *only, "--json", str(figures))
@@ -186,6 +187,57 @@ def test_a_table_shows_median_spread_ratios_and_bars(tmp_path: Path) -> None:
     assert "websockets on asyncio failed: `it fell over`" in done.stdout
     assert "2 of 4 bars are met." in done.stdout
     assert "Measured with meshrt 0.1.0, CPython 3.11.0, on 2 cores." in done.stdout
+
+
+def test_of_several_runs_all_rounds_count_and_each_run_has_its_verdict(tmp_path: Path) -> None:
+    first = write_figures(tmp_path)
+    second = tmp_path / "second.json"
+    found = json.loads(first.read_text(encoding="utf-8"))
+    better = found["axes"]["text"]["meshrt-trio"]["figures"]["per_second"]
+    better["values"] = [2400.0, 2500.0, 2600.0]
+    second.write_text(json.dumps(found), encoding="utf-8")
+    both = ["--from", str(first), "--from", str(second)]
+    done = run("benchmarks", *both, "--json", str(tmp_path / "both.json"))
+
+    assert cells_of(done.stdout, "meshrt on Trio") == [
+        *("meshrt on Trio", "1,750", "900 to 2,600", "17.5", "3.5"),
+        "≥ 25 of openai: **FAIL** (1 of 2 runs); ≥ 4 of meshapi: **FAIL** (1 of 2 runs)",
+    ]
+    assert "2 of 4 bars are met, in each of 2 runs." in done.stdout
+    again = run("benchmarks", "--from", str(tmp_path / "both.json"))
+    assert again.stdout == done.stdout
+
+
+def test_a_bar_that_one_run_misses_is_named_though_all_rounds_together_meet_it(
+    tmp_path: Path,
+) -> None:
+    first = write_figures(tmp_path)
+    second = tmp_path / "second.json"
+    found = json.loads(first.read_text(encoding="utf-8"))
+    found["axes"]["text"]["meshrt-trio"]["figures"]["per_second"]["values"] = [9000.0] * 7
+    second.write_text(json.dumps(found), encoding="utf-8")
+    done = run("benchmarks", "--from", str(first), "--from", str(second))
+
+    assert "≥ 25 of openai: pass (1 of 2 runs)" in cells_of(done.stdout, "meshrt on Trio")[-1]
+    listed = [line for line in done.stdout.splitlines() if line.startswith("- ")]
+    assert "- Text deltas received, flood, meshrt on Trio: ≥ 25 of openai: pass (1 of 2 runs)" in (
+        listed
+    )
+
+
+@pytest.mark.parametrize(("key", "why"), [("cpus", "same machine"), ("axes", "same things")])
+def test_runs_that_were_not_made_alike_are_not_put_together(
+    tmp_path: Path, key: str, why: str
+) -> None:
+    first = write_figures(tmp_path)
+    other = tmp_path / "other.json"
+    found = json.loads(first.read_text(encoding="utf-8"))
+    found[key] = {} if key == "axes" else 64
+    other.write_text(json.dumps(found), encoding="utf-8")
+    done = run("benchmarks", "--from", str(first), "--from", str(other))
+
+    assert done.returncode == 1
+    assert why in done.stderr
 
 
 def test_a_core_holds_as_many_sessions_as_its_time_is_enough_for(tmp_path: Path) -> None:
