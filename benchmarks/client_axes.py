@@ -55,7 +55,7 @@ CLIENT_AXES = (
         "paced",
         job="paced",
         metrics=(
-            Metric("cpu", f"{_CPU}, paced", "µs", 1, bars=ratios((0.45, 1.2), (0.25, 0.6))),
+            Metric("cpu", f"{_CPU}, paced", "µs", 1, bars=ratios((0.45, 1.0), (0.25, 0.6))),
             Metric("delivered", "Delivered in time, paced", "of 1", 3, more_is_better=True),
         ),
         full={"sessions": 150, "count": 250},
