@@ -82,6 +82,8 @@ def _measured(options: argparse.Namespace) -> Run:
 
 
 def _read(sources: Sequence[Path]) -> Run:
+    if len({source.resolve() for source in sources}) < len(sources):
+        sys.exit("a run counts once: --from has the same file twice")
     runs = [from_json(json.loads(each.read_text(encoding="utf-8"))) for each in sources]
     try:
         return joined(runs)

@@ -1,11 +1,11 @@
 """What a run has found."""
 
-import itertools
 import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from statistics import median
 from typing import Any
 
@@ -27,22 +27,28 @@ class Measured:
         kind: The client.
         rounds: The figures of each round.
         errors: What went wrong.
-        runs: How many of the rounds each run had, where several runs were put together.
+        runs: How many rounds and errors each run had, where several were put together.
     """
 
     axis: Axis
     kind: Kind
     rounds: list[Mapping[str, float]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    runs: list[int] = field(default_factory=list)
+    runs: list[list[int]] = field(default_factory=list)
 
     @property
     def of_each_run(self) -> "list[Measured]":
         """What each run gave by itself."""
-        sizes = self.runs or [len(self.rounds)]
-        ends = list(itertools.accumulate(sizes))
-        parts = [self.rounds[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-        return [Measured(self.axis, self.kind, part, self.errors) for part in parts]
+        rounds, errors = iter(self.rounds), iter(self.errors)
+        return [
+            Measured(self.axis, self.kind, [*islice(rounds, good)], [*islice(errors, bad)])
+            for good, bad in self.sizes
+        ]
+
+    @property
+    def sizes(self) -> list[list[int]]:
+        """How many rounds and errors each run had."""
+        return self.runs or [[len(self.rounds), len(self.errors)]]
 
     def values(self, metric: Metric) -> list[float]:
         """Return one figure of all rounds."""
@@ -106,7 +112,7 @@ def _joined(parts: Sequence[Measured]) -> Measured:
         parts[0].kind,
         [figures for part in parts for figures in part.rounds],
         [error for part in parts for error in part.errors],
-        [size for part in parts for size in part.runs or [len(part.rounds)]],
+        [sizes for part in parts for sizes in part.sizes],
     )
 
 

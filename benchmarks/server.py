@@ -72,11 +72,11 @@ class Pacer:
 
     def _write(self, slot: dict["Session", int]) -> None:
         for session, count in list(slot.items()):
+            if not session.is_closing:
+                session.write(self._frames[session.paced])
+                session.paced += 1
             if session.paced >= count or session.is_closing:
                 del slot[session]
-                continue
-            session.write(self._frames[session.paced])
-            session.paced += 1
 
 
 class Session(asyncio.Protocol):

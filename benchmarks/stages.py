@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 import anyio.abc
+from websockets.frames import Frame, Opcode
 
 from . import loops, wire
 from .checks import expect
@@ -21,18 +22,18 @@ from .kinds import KINDS, MESHRT
 from .worker import paced
 
 _READ_BYTES = 256 * 1024
+_WARM_COUNT = 5
 _REQUEST = b"GET / HTTP/1.1\r\nSec-WebSocket-Key: c3RhZ2Vz\r\n\r\n"  # the load server asks no more
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Bytes:
     """A connection whose bytes are counted."""
 
     stream: anyio.abc.ByteStream
+    ahead: int = 0  # of those that came with the answer to a command
 
     async def ask(self, command: str) -> None:
-        from websockets.frames import Frame, Opcode
-
         frame = Frame(Opcode.TEXT, _command(command).encode())
         await self.stream.send(frame.serialize(mask=True))
         await self._skip(len(wire.CLEARED))
@@ -48,8 +49,9 @@ class _Bytes:
             data += await self.stream.receive(_READ_BYTES)
 
     async def _skip(self, size: int) -> None:
-        while size > 0:
-            size -= len(await self.stream.receive(min(size, _READ_BYTES)))
+        while self.ahead < size:
+            self.ahead += len(await self.stream.receive(_READ_BYTES))  # as the transport does
+        self.ahead -= size
 
 
 @dataclass
@@ -102,12 +104,15 @@ async def _open_messages(url: str) -> Any:
 async def measure(stages: dict[str, Open], sizes: dict[str, int]) -> dict[str, float]:
     """Return the CPU time of a delta in µs, up to each stage."""
     _size_of(sizes["count"])  # takes longer than the deltas do
-    found = {}
-    for stage, connect in stages.items():
-        figures = await paced(connect, **sizes)
-        expect(figures["delivered"], 1.0)
-        found[stage] = figures["cpu"]
-    return found
+    for connect in stages.values():
+        await paced(connect, sessions=1, count=_WARM_COUNT)  # what is made once is made by then
+    return {stage: await _cost(connect, sizes) for stage, connect in stages.items()}
+
+
+async def _cost(connect: Open, sizes: dict[str, int]) -> float:
+    figures = await paced(connect, **sizes)
+    expect((figures["delivered"], figures["disordered"]), (1.0, 0))
+    return figures["cpu"]
 
 
 def main() -> None:

@@ -225,6 +225,32 @@ def test_a_bar_that_one_run_misses_is_named_though_all_rounds_together_meet_it(
     )
 
 
+def test_a_round_that_failed_voids_the_verdict_of_its_own_run_alone(tmp_path: Path) -> None:
+    first, second = write_figures(tmp_path), tmp_path / "second.json"
+    found = json.loads(first.read_text(encoding="utf-8"))
+    text = found["axes"]["text"]
+    text["meshrt-trio"]["figures"]["per_second"]["values"] = [9000.0]
+    first.write_text(json.dumps(found), encoding="utf-8")
+    text["openai"]["errors"] = ["it was not there"]
+    second.write_text(json.dumps(found), encoding="utf-8")
+    both = ["--from", str(first), "--from", str(second), "--json", str(tmp_path / "both.json")]
+    done = run("benchmarks", *both)
+
+    assert cells_of(done.stdout, "meshrt on Trio")[-1] == (
+        "≥ 25 of openai: **not measured** (1 of 2 runs); ≥ 4 of meshapi: pass (2 of 2 runs)"
+    )
+    again = run("benchmarks", "--from", str(tmp_path / "both.json"))
+    assert again.stdout == done.stdout
+
+
+def test_the_same_run_does_not_count_twice(tmp_path: Path) -> None:
+    once = ["--from", str(write_figures(tmp_path))]
+    done = run("benchmarks", *once, *once)
+
+    assert done.returncode == 1
+    assert "the same file twice" in done.stderr
+
+
 @pytest.mark.parametrize(("key", "why"), [("cpus", "same machine"), ("axes", "same things")])
 def test_runs_that_were_not_made_alike_are_not_put_together(
     tmp_path: Path, key: str, why: str

@@ -167,13 +167,13 @@ class Buffer:
             anyio.BusyResourceError: Another task is receiving.
         """
         with self._guard:
-            while not self.count:
-                if self._end is not None:
-                    await checkpoint()  # a cancellation may be why there is an end
-                    return self._end
+            while not self.count and self._end is None:
                 self._ready = anyio.Event()
                 await self._ready.wait()
-        return self.pop()
+        if self.count or self._end is None:
+            return self.pop()
+        await checkpoint()  # a cancellation may be why there is an end
+        return self._end
 
     def pop(self) -> RealtimeMessage:
         """Return the next message, which has to be there."""

@@ -10,6 +10,7 @@ from meshrt.session import Closed, RealtimeMessage
 from meshrt.session._buffer import Buffer
 from meshrt.session._dropping import DroppingBuffer
 from meshrt.session._end import End, EndKind
+from meshrt.session._inbox import Inbox
 
 pytestmark = pytest.mark.anyio
 
@@ -93,3 +94,28 @@ async def test_whoever_waits_hears_of_the_end_of_what_is_kept() -> None:
         buffer.end(LOST, discard=False)
         buffer.keep()
     assert outcomes == [LOST]
+
+
+async def test_all_who_ask_at_once_hear_of_the_end() -> None:
+    buffer = Buffer(100)
+    buffer.end(LOST, discard=False)
+    outcomes: list[RealtimeMessage | End] = []
+
+    async def read() -> None:
+        outcomes.append(await buffer.receive())
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(read)
+    assert outcomes == [LOST, LOST]
+    buffer.close()
+
+
+async def test_a_first_read_that_is_cancelled_already_is_none() -> None:
+    inbox = Inbox(100)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await inbox.receive()
+    assert scope.cancelled_caught
+    assert not inbox.was_read
+    inbox.close()
