@@ -96,7 +96,7 @@ def joined(runs: Sequence[Run]) -> Run:
         ValueError: They were not made alike.
     """
     if any(run.about != runs[0].about for run in runs):
-        raise ValueError("these runs were not made with the same software on the same machine")
+        raise ValueError("these runs were not made with the same versions on the same machine")
     if any(run.measured != runs[0].measured for run in runs):
         raise ValueError("these runs did not measure the same things in the same order")
     axes = [

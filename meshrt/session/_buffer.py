@@ -135,8 +135,7 @@ class Buffer:
         Raises:
             anyio.BusyResourceError: Another task is receiving.
         """
-        if self.count:
-            await self.pause()
+        await self.pause()
         return self.pop() if self.count else await self.wait()
 
     async def pause(self) -> None:

@@ -69,8 +69,7 @@ class Inbox:
             Exception: The end's own, once the buffered messages are taken.
         """
         buffer = self._buffer
-        if buffer.count or self._dropped or not self.was_read:
-            await buffer.pause()
+        await buffer.pause()
         self.was_read = True
         if self._dropped:
             raise self._take_loss()

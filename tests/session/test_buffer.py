@@ -119,3 +119,21 @@ async def test_a_first_read_that_is_cancelled_already_is_none() -> None:
     assert scope.cancelled_caught
     assert not inbox.was_read
     inbox.close()
+
+
+async def test_a_read_in_a_cancelled_scope_takes_nothing_that_comes_meanwhile() -> None:
+    inbox = Inbox(100)
+    inbox.offer(MESSAGE, 1)
+    await inbox.receive()
+
+    async def offer() -> None:
+        inbox.offer(MESSAGE, 1)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(offer)
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await inbox.receive()
+    assert scope.cancelled_caught
+    assert inbox.count == 1
+    inbox.close()
